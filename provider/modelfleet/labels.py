@@ -1,0 +1,73 @@
+"""Every label, annotation and derived name that modelfleet puts into a cluster.
+
+The one place for keys under ``modelfleet.dev/``. The pod selector, the Service port and the
+names of objects are frozen: changing one would orphan what earlier releases made.
+Nothing here talks to a cluster or knows what a spec is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+PREFIX: Final = "modelfleet.dev/"
+
+MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+MANAGED_BY_VALUE: Final = "modelfleet"
+
+KIND: Final = PREFIX + "kind"
+NAME: Final = PREFIX + "name"
+OWNER_HASH: Final = PREFIX + "owner"
+
+OWNER: Final = PREFIX + "owner"
+INCARNATION: Final = PREFIX + "incarnation"
+RECORD: Final = PREFIX + "record"
+URN: Final = PREFIX + "urn"
+ACCESS_NAME: Final = PREFIX + "access-name"
+SECRET_HASH: Final = PREFIX + "secret-hash"
+
+ENGINE_CONTAINER: Final = "engine"
+SERVICE_PORT: Final = 80
+HASH_KEY_DATA: Final = "modelfleet-hash-key"
+
+ANNOTATIONS_LIMIT_BYTES: Final = 262_144
+"""Kubernetes' own limit on the sum of all annotations of one object."""
+
+
+def owner_hash(owner: str) -> str:
+    """Return the 16 hex digits that stand for ``owner`` where a label value must be short."""
+    return hashlib.sha256(owner.encode()).hexdigest()[:16]
+
+
+def field_manager(owner: str) -> str:
+    """Return the server-side-apply field manager of ``owner``."""
+    return f"modelfleet-{owner_hash(owner)}"
+
+
+def selector(*, kind: str, name: str) -> dict[str, str]:
+    """Return the frozen pod selector, shared by workload, Service and NetworkPolicy."""
+    return {KIND: kind, NAME: name}
+
+
+def object_labels(*, kind: str, name: str, owner: str) -> dict[str, str]:
+    """Return the labels of every object of one resource (pods carry the selector only)."""
+    return {
+        MANAGED_BY: MANAGED_BY_VALUE,
+        **selector(kind=kind, name=name),
+        OWNER_HASH: owner_hash(owner),
+    }
+
+
+def access_name(name: str, *, workspace_id: str | None) -> str:
+    """Return the ``model`` value that callers send."""
+    return f"{workspace_id}/{name}" if workspace_id else name
+
+
+def external_secret_name(name: str) -> str:
+    """Return the name of the primary object of an external ModelService."""
+    return f"{name}-external"
+
+
+def env_secret_name(name: str) -> str:
+    """Return the name of the Secret with the secret environment of a hosted ModelService."""
+    return f"{name}-env"

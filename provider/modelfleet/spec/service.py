@@ -1,0 +1,226 @@
+"""ModelService as a user declares it: one model at one OpenAI-compatible base URL.
+
+Field names and defaults follow AgentRun where it has the field. Rules between fields live in
+``rules.py``; fields that are refused, with the reason, in ``refused.py``. No I/O.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import SecretStr
+
+from modelfleet.spec.deployment import DeploymentSpec
+from modelfleet.spec.fields import (
+    ChangeClass,
+    Int,
+    LabelValue,
+    NamespaceName,
+    Number,
+    QualifiedName,
+    ResourceName,
+    SecretName,
+    SpecModel,
+    declared,
+    text,
+)
+
+IN_PLACE = ChangeClass.IN_PLACE
+REPLACE = ChangeClass.REPLACE
+
+HttpUrl = Annotated[
+    str,
+    text(
+        r"^https?://[^\s/?#@]+[^\s?#@]*$",
+        says="must be an http:// or https:// URL without credentials, query or fragment",
+        max_length=2048,
+    ),
+]
+WorkspaceId = Annotated[
+    str,
+    text(
+        r"^[a-zA-Z0-9]([-._a-zA-Z0-9]*[a-zA-Z0-9])?$",
+        says="must be letters, digits, dashes, dots and underscores",
+        max_length=63,
+    ),
+]
+ModelName = Annotated[
+    str, text(r"^\S+$", says="must not contain spaces", min_length=1, max_length=256)
+]
+
+
+class ModelType(StrEnum):
+    """What a model does, in AgentRun's words."""
+
+    LLM = "llm"
+    TEXT_EMBEDDING = "text-embedding"
+    RERANK = "rerank"
+    SPEECH2TEXT = "speech2text"
+    TTS = "tts"
+    MODERATION = "moderation"
+
+
+class ProviderSettings(SpecModel):
+    """Where an external model is reached, and the names it answers to."""
+
+    api_key: SecretStr | None = declared(
+        None, change=IN_PLACE, doc="Key sent to the provider. Always treated as a secret."
+    )
+    base_url: HttpUrl | None = declared(
+        None, change=IN_PLACE, doc="OpenAI-compatible base URL of an external provider."
+    )
+    model_names: tuple[ModelName, ...] = declared(
+        (), change=IN_PLACE, doc="Names the model answers to, beside the access name."
+    )
+
+
+class ModelFeatures(SpecModel):
+    """What a model can do beyond plain text."""
+
+    agent_thought: bool | None = declared(None, change=IN_PLACE, doc="Emits its reasoning.")
+    multi_tool_call: bool | None = declared(None, change=IN_PLACE, doc="Several tools at once.")
+    stream_tool_call: bool | None = declared(None, change=IN_PLACE, doc="Streams tool calls.")
+    tool_call: bool | None = declared(None, change=IN_PLACE, doc="Calls tools.")
+    vision: bool | None = declared(None, change=IN_PLACE, doc="Accepts images.")
+
+
+class ModelProperties(SpecModel):
+    """Measures of a model."""
+
+    context_size: Int | None = declared(
+        None, change=IN_PLACE, doc="Context window, in tokens.", ge=1
+    )
+
+
+class ModelParameterRule(SpecModel):
+    """One request parameter a model takes, and its bounds."""
+
+    name: str = declared(change=IN_PLACE, doc="Name of the request parameter.")
+    type: str | None = declared(None, change=IN_PLACE, doc="Type of its value.")
+    required: bool | None = declared(None, change=IN_PLACE, doc="Whether callers must send it.")
+    default: Any = declared(None, change=IN_PLACE, doc="Value used when it is not sent.")
+    min: Number | None = declared(None, change=IN_PLACE, doc="Least value.")
+    max: Number | None = declared(None, change=IN_PLACE, doc="Greatest value.")
+
+
+class ModelInfoConfig(SpecModel):
+    """What callers may know of one model."""
+
+    model_name: ModelName = declared(change=IN_PLACE, doc="The name this describes.")
+    model_features: ModelFeatures | None = declared(None, change=IN_PLACE, doc="Its abilities.")
+    model_properties: ModelProperties | None = declared(None, change=IN_PLACE, doc="Its measures.")
+    model_parameter_rules: tuple[ModelParameterRule, ...] = declared(
+        (), change=IN_PLACE, doc="The parameters it takes."
+    )
+
+
+class Peer(SpecModel):
+    """Pods that may reach a service although they live elsewhere (monitoring, an ingress)."""
+
+    namespace_labels: dict[QualifiedName, LabelValue] | None = declared(
+        None, change=IN_PLACE, doc="Labels of the namespaces they live in; unset = the service's."
+    )
+    pod_labels: dict[QualifiedName, LabelValue] | None = declared(
+        None, change=IN_PLACE, doc="Labels of the pods; unset = every pod of those namespaces."
+    )
+
+
+class NetworkConfiguration(SpecModel):
+    """Who may reach a service."""
+
+    network_mode: Literal["PRIVATE"] = declared(
+        "PRIVATE",
+        change=IN_PLACE,
+        doc="PRIVATE: reachable inside the cluster only. (AgentRun's default is PUBLIC.)",
+    )
+    allow_from: tuple[Peer, ...] = declared(
+        (), change=IN_PLACE, doc="Further pods that may connect, beside proxies and neighbours."
+    )
+
+
+class Wait(SpecModel):
+    """How long an ``up`` waits for a service, and for what."""
+
+    until: Literal["accepted", "available", "all"] = declared(
+        "available",
+        change=IN_PLACE,
+        doc="accepted: the API server took it. available: the rollout is over and enough "
+        "replicas serve. all: every replica serves.",
+    )
+    timeout_seconds: Int | None = declared(
+        None,
+        change=IN_PLACE,
+        doc="How long to wait; unset = deployment.startup_seconds + 120.",
+        ge=1,
+        le=86_400,
+    )
+    on_failure: Literal["keep", "rollback"] = declared(
+        "keep",
+        change=IN_PLACE,
+        doc="keep: the objects stay, the next up goes on. rollback: what this call made is "
+        "taken back.",
+    )
+
+
+class ModelServiceSpec(SpecModel):
+    """One model offered at one OpenAI-compatible base URL.
+
+    Hosted, with ``deployment``: runs on Kubernetes. External, with
+    ``provider_settings.base_url``: runs elsewhere.
+    """
+
+    model_service_name: ResourceName = declared(
+        change=REPLACE,
+        doc="Name of the service and of its objects: 2 to 63 lower-case letters, digits and "
+        "dashes, beginning with a letter. Defaults to the Pulumi resource's name.",
+    )
+    namespace: NamespaceName = declared(
+        "default", change=REPLACE, doc="Kubernetes namespace; it must exist."
+    )
+    cluster: ResourceName = declared(
+        "default",
+        change=REPLACE,
+        doc="Logical name of the cluster, resolved from modelfleet:clusters in the stack's "
+        "configuration; default = the ambient kubeconfig or in-cluster account.",
+    )
+    model_type: ModelType = declared(ModelType.LLM, change=IN_PLACE, doc="What the model does.")
+    provider: str | None = declared(
+        None, change=IN_PLACE, doc="Who makes or serves the model (openai, tongyi, custom, …)."
+    )
+    description: str | None = declared(None, change=IN_PLACE, doc="For people.", max_length=4096)
+    workspace_id: WorkspaceId | None = declared(
+        None, change=IN_PLACE, doc="Workspace; callers then send `<workspace_id>/<name>`."
+    )
+    credential_name: SecretName | None = declared(
+        None,
+        change=IN_PLACE,
+        doc="Existing Secret with the provider's key: `name` or `name/key` (default key api_key).",
+    )
+    provider_settings: ProviderSettings | None = declared(
+        None, change=IN_PLACE, doc="The external provider, or further names of a hosted model."
+    )
+    model_info_configs: tuple[ModelInfoConfig, ...] = declared(
+        (), change=IN_PLACE, doc="What callers may know of the models behind the service."
+    )
+    network_configuration: NetworkConfiguration = declared(
+        NetworkConfiguration(), change=IN_PLACE, doc="Who may reach the service."
+    )
+    tags: dict[str, str] = declared({}, change=IN_PLACE, doc="Free key-value pairs, recorded.")
+    deletion_protection: bool = declared(
+        False, change=IN_PLACE, doc="Refuse to delete or replace the service while true."
+    )
+    adopt: bool = declared(
+        False,
+        change=IN_PLACE,
+        doc="Take over objects of the same name that somebody else made, instead of refusing.",
+    )
+    wait: Wait = declared(Wait(), change=IN_PLACE, doc="What an up waits for.")
+    deployment: DeploymentSpec | None = declared(
+        None, change=IN_PLACE, doc="How the model runs on Kubernetes; unset = external."
+    )
+
+    @property
+    def hosted(self) -> bool:
+        """Return whether the service runs on Kubernetes."""
+        return self.deployment is not None

@@ -1,0 +1,116 @@
+"""A declaration as it arrives: a nested mapping in which any value may still be unknown.
+
+Gives rules one way to look at it: by dotted path, with the model's defaults filled in, and with
+unknowns told apart from absent values. Knows pydantic models, not what any field means.
+"""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+Path = tuple[str | int, ...]
+IsUnknown = Callable[[object], bool]
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+class _Sentinel(Enum):
+    UNKNOWN = "unknown"
+
+
+UNKNOWN: Final = _Sentinel.UNKNOWN
+"""Stands for a value that a rule cannot know before the resources it comes from exist."""
+
+
+def never_unknown(_: object) -> bool:
+    """Say of every value that it is known: for declarations that do not come from an engine."""
+    return False
+
+
+def dotted(path: Path) -> str:
+    """Return ``path`` as users write it: ``a.b[0]["c/d"]``."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif _IDENTIFIER.fullmatch(step):
+            text += f".{step}" if text else step
+        else:
+            text += f'["{step}"]'
+    return text
+
+
+def pruned(value: Any) -> Any:
+    """Return ``value`` without the keys whose value is None: unset and absent are one thing."""
+    if isinstance(value, Mapping):
+        return {key: pruned(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [pruned(item) for item in value]
+    return value
+
+
+def unknown_paths(value: Any, *, is_unknown: IsUnknown, at: Path = ()) -> Iterator[Path]:
+    """Yield the path of every unknown in ``value``."""
+    if is_unknown(value):
+        yield at
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from unknown_paths(item, is_unknown=is_unknown, at=(*at, str(key)))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from unknown_paths(item, is_unknown=is_unknown, at=(*at, index))
+
+
+def model_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the first pydantic model inside a field's annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in typing.get_args(annotation):
+        if (found := model_in(argument)) is not None:
+            return found
+    return None
+
+
+def model_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
+    """Return the model whose fields stand under ``path``, None below free-form values."""
+    current: type[BaseModel] | None = model
+    for step in path:
+        if isinstance(step, int) or current is None:
+            continue
+        field = current.model_fields.get(step)
+        current = model_in(field.annotation) if field else None
+    return current
+
+
+def value_at(tree: Any, path: Path, *, model: type[BaseModel], is_unknown: IsUnknown) -> Any:
+    """Return the value at ``path``, the model's default where absent, or ``UNKNOWN``.
+
+    A path below something that is absent and has no default is None.
+    """
+    current = tree
+    owner: type[BaseModel] | None = model
+    for step in path:
+        if is_unknown(current):
+            return UNKNOWN
+        if isinstance(current, BaseModel):
+            current = getattr(current, str(step), None)
+            continue
+        if not isinstance(current, Mapping):
+            return None
+        field = owner.model_fields.get(str(step)) if owner else None
+        if step in current:
+            current = current[step]
+        elif field is not None and not field.is_required():
+            current = field.get_default(call_default_factory=True)
+        else:
+            return None
+        owner = model_in(field.annotation) if field else None
+    if next(unknown_paths(current, is_unknown=is_unknown), None) is not None:
+        return UNKNOWN
+    return current

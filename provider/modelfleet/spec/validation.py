@@ -1,0 +1,142 @@
+"""From a raw declaration to all of its problems at once, or to a spec.
+
+Pydantic finds what is wrong with single fields, rules what is wrong between them; this module
+runs both, leaves unknowns alone, and says everything in a user's words. No I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from modelfleet.errors import Problem, SpecError
+from modelfleet.spec.fields import said_of
+from modelfleet.spec.refused import (
+    GPU_VENDORS_NOT_YET,
+    NETWORK_MODES_NOT_YET,
+    NOT_YET,
+    RUNTIMES_NOT_YET,
+    reason_for,
+)
+from modelfleet.spec.rules import SPEC_RULES, Rule
+from modelfleet.spec.service import ModelServiceSpec
+from modelfleet.spec.tree import (
+    UNKNOWN,
+    IsUnknown,
+    Path,
+    dotted,
+    model_at,
+    never_unknown,
+    pruned,
+    unknown_paths,
+    value_at,
+)
+
+_VALUES_NOT_YET: Final = {*NETWORK_MODES_NOT_YET, *RUNTIMES_NOT_YET, *GPU_VENDORS_NOT_YET}
+
+_REASONS: Final[Mapping[str, str]] = {
+    "missing": "is required",
+    "string_type": "must be text",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must have at least {min_length} items",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "dict_type": "must be a map",
+    "model_type": "must be a map of fields",
+    "model_attributes_type": "must be a map of fields",
+    "tuple_type": "must be a list",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "enum": "must be one of {expected}",
+    "literal_error": "must be one of {expected}",
+    "value_error": "{error}",
+}
+"""Pydantic's error types in this project's words; a type that is missing keeps pydantic's."""
+
+
+def problems_of(
+    inputs: Mapping[str, Any],
+    *,
+    is_unknown: IsUnknown = never_unknown,
+    rules: Sequence[Rule] = SPEC_RULES,
+) -> list[Problem]:
+    """Return every problem of the ModelService declared by ``inputs``, sorted by path.
+
+    Values for which ``is_unknown`` holds may stand at any depth; nothing is said about them.
+    """
+    tree = pruned(inputs)
+    unknown = list(unknown_paths(tree, is_unknown=is_unknown))
+    found = list(_field_problems(tree, unknown=unknown))
+    bad = [path for path, _ in found]
+    problems = {problem for _, problem in found}
+    for each in rules:
+        problems.update(_rule_problems(each, tree, bad=bad, is_unknown=is_unknown))
+    return sorted(problems)
+
+
+def spec_of(inputs: Mapping[str, Any], *, rules: Sequence[Rule] = SPEC_RULES) -> ModelServiceSpec:
+    """Return the spec that fully known ``inputs`` declare.
+
+    Raises:
+        SpecError: with every problem.
+    """
+    if problems := problems_of(inputs, rules=rules):
+        name = inputs.get("model_service_name") or "?"
+        raise SpecError(f"ModelService {name}", problems)
+    return ModelServiceSpec.model_validate(pruned(inputs))
+
+
+def _field_problems(tree: Any, *, unknown: list[Path]) -> Iterator[tuple[Path, Problem]]:
+    try:
+        ModelServiceSpec.model_validate(tree)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            path = _path_of(detail["loc"])
+            of_an_unknown = any(path[: len(known)] == known for known in unknown)
+            if not of_an_unknown or detail["type"] == "extra_forbidden":
+                yield path, Problem(dotted(path), _reason_of(detail, path))
+
+
+def _rule_problems(
+    each: Rule, tree: Any, *, bad: list[Path], is_unknown: IsUnknown
+) -> Iterator[Problem]:
+    paths = [tuple(path.split(".")) for path in each.paths]
+    if any(path[: len(p)] == p or p[: len(path)] == path for p in paths for path in bad):
+        return
+    values = [value_at(tree, path, model=ModelServiceSpec, is_unknown=is_unknown) for path in paths]
+    if not any(value is UNKNOWN for value in values):
+        yield from each.check(*values)
+
+
+def _path_of(loc: tuple[str | int, ...]) -> Path:
+    """Return pydantic's location without its own marks: union tags and map keys."""
+    return tuple(
+        step
+        for step in loc
+        if not (isinstance(step, str) and (step == "[key]" or step.startswith("<")))
+    )
+
+
+def _reason_of(detail: ErrorDetails, path: Path) -> str:
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        owner = model_at(ModelServiceSpec, path[:-1])
+        plain = ".".join(str(step) for step in path if isinstance(step, str))
+        return reason_for(plain, known=owner.model_fields if owner else ())
+    if kind == "string_pattern_mismatch":
+        return said_of(str(context["pattern"]))
+    if kind in ("literal_error", "enum") and detail["input"] in _VALUES_NOT_YET:
+        return f"{detail['input']} is {NOT_YET}; must be {context['expected']}"
+    return _REASONS.get(kind, detail["msg"][:1].lower() + detail["msg"][1:]).format(**context)
