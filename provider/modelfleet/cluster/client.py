@@ -1,0 +1,341 @@
+"""The verbs: get, list, watch, apply, patch, delete, over plain dicts.
+
+What a verb means to the API server is decided here and nowhere else; whether an object may be
+touched is decided by the callers (apply.py, delete.py). Every request but a watch is retried
+while the server is unavailable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import httpx
+
+from modelfleet.cluster.api_errors import Asked, api_error, unreachable_error
+from modelfleet.cluster.kubeconfig import Access, load_access
+from modelfleet.cluster.objects import NAMESPACE, Kind, Object, Ref, ref_of
+from modelfleet.cluster.retry import NO_RETRY, RetryPolicy
+from modelfleet.cluster.transport import Parameters, Transport
+from modelfleet.errors import ConflictError, ImmutableFieldError, NotFoundError
+
+PAGE_SIZE: Final = 5_000
+"""Objects per LIST: one request for any fleet we know of, and an end to each reply even so."""
+
+WATCH_SECONDS: Final = 300
+SILENCE_SECONDS: Final = 100.0
+"""How long a watch may say nothing: bookmarks come every 60 to 75 seconds."""
+
+_LOG_LIMIT_BYTES: Final = 65_536
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Objects as they were at ``resource_version``, from which a watch may continue."""
+
+    items: list[Object]
+    resource_version: str
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The object as the server has it after an apply, and whether it is new."""
+
+    live: Object
+    created: bool
+
+
+@dataclass(frozen=True)
+class WatchEvent:
+    """One event of a watch. Of a BOOKMARK only ``resource_version`` means anything."""
+
+    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
+    object: Object
+
+    @property
+    def resource_version(self) -> str:
+        """The version from which a watch that ends here may continue."""
+        return str(self.object["metadata"]["resourceVersion"])
+
+
+class WatchExpired(ConflictError):  # noqa: N818 - what happened to the watch, not a fault
+    """The version a watch should continue from is no longer known: list again."""
+
+
+class Client:
+    """Reads and writes objects of one cluster. Belongs to the event loop that first uses it."""
+
+    def __init__(
+        self,
+        access: Access,
+        *,
+        in_flight: int = 64,
+        retry: RetryPolicy | None = None,
+        http: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """``in_flight`` bounds requests other than watches; ``http`` replaces the network."""
+        self._transport = Transport(access, in_flight=in_flight, retry=retry, http=http)
+        self._cluster_uid = ""
+        self._cluster_uid_lock = asyncio.Lock()
+
+    @classmethod
+    def connect(cls, *, kubeconfig: str | None = None, context: str | None = None) -> Client:
+        """Return a client; nothing is sent yet.
+
+        ``kubeconfig`` is YAML text or paths, None the ambient one or the pod's account, as
+        ``load_access`` reads them. Raises ConfigError when that is unusable.
+        """
+        return cls(load_access(kubeconfig=kubeconfig, context=context))
+
+    @property
+    def access(self) -> Access:
+        """The server, and where its address and the credentials were read from."""
+        return self._transport.access
+
+    @property
+    def requests(self) -> Counter[str]:
+        """How many requests were sent, retries included, by ``"<verb> <plural>"``."""
+        return self._transport.requests
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._transport.aclose()
+
+    async def get(self, ref: Ref) -> Object | None:
+        """Return the live object, or None where there is none."""
+        try:
+            return await self._send("get", ref, "GET", ref.path)
+        except NotFoundError:
+            return None
+
+    async def list(
+        self,
+        kind: Kind,
+        *,
+        namespace: str | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+        page_size: int = PAGE_SIZE,
+    ) -> Listing:
+        """Return all objects of a kind, of all namespaces where none is named."""
+        parameters = _parameters(
+            labelSelector=label_selector, fieldSelector=field_selector, limit=page_size
+        )
+        items: list[Object] = []
+        while True:
+            page = await self._send(
+                "list", kind, "GET", kind.path(namespace=namespace), parameters=parameters
+            )
+            # A list names the kind once for all of its items; an object carries its own.
+            items += ({**_typed(kind), **item} for item in page.get("items") or ())
+            metadata = page.get("metadata") or {}
+            if not metadata.get("continue"):
+                return Listing(items, str(metadata.get("resourceVersion", "")))
+            parameters = {**parameters, "continue": metadata["continue"]}
+
+    async def watch(
+        self,
+        kind: Kind,
+        *,
+        resource_version: str,
+        namespace: str | None = None,
+        label_selector: str = "",
+        silence_seconds: float = SILENCE_SECONDS,
+    ) -> AsyncIterator[WatchEvent]:
+        """Yield what happens after ``resource_version``, until the server ends the watch.
+
+        A normal end comes after some minutes: watch again from the last event's version. Raises
+        WatchExpired when that version is too old, UnavailableError when the connection breaks or
+        stays silent. Not retried here. Wrap it in ``contextlib.aclosing`` to leave it early.
+        """
+        asked = self._asked("watch", kind)
+        parameters = _parameters(
+            watch="true",
+            allowWatchBookmarks="true",
+            resourceVersion=resource_version,
+            labelSelector=label_selector,
+            # Spread, so that all watches of a fleet do not reconnect in the same second.
+            timeoutSeconds=random.randint(WATCH_SECONDS * 2 // 3, WATCH_SECONDS),  # noqa: S311
+        )
+        lines = self._transport.lines(
+            asked,
+            kind.path(namespace=namespace),
+            parameters=parameters,
+            silence_seconds=silence_seconds,
+        )
+        try:
+            async for line in lines:
+                if line:
+                    yield _event(line, kind, asked)
+        except ConflictError as error:
+            if error.status != httpx.codes.GONE:
+                raise
+            raise WatchExpired(asked.subject, "the watch expired", status=error.status) from error
+
+    async def apply(self, obj: Object, *, field_manager: str, force: bool = False) -> Applied:
+        """Apply ``obj`` server-side and return what became of it.
+
+        With ``metadata.uid`` and ``metadata.resourceVersion`` in ``obj`` it is applied to that
+        very object in that very state or not at all. Raises ConflictError for fields of other
+        managers (unless ``force``) and for a changed object, NotFoundError for a missing
+        namespace, ImmutableFieldError for what cannot be.
+        """
+        ref = ref_of(obj)
+        parameters = {"fieldManager": field_manager, "force": "true" if force else "false"}
+        response = await self._transport.send(
+            self._asked("apply", ref),
+            "PATCH",
+            ref.path,
+            parameters=parameters,
+            content=_encoded(obj),
+            content_type="application/apply-patch+yaml",
+        )
+        live = self._decoded(response, self._asked("apply", ref))
+        return Applied(live, created=response.status_code == httpx.codes.CREATED)
+
+    async def patch(self, ref: Ref, *, operations: Iterable[Mapping[str, Any]]) -> Object:
+        """Patch with JSON Patch ``operations`` and return the live object.
+
+        To be repeatable they must carry a precondition, such as a replaced resourceVersion.
+        """
+        return await self._send(
+            "patch",
+            ref,
+            "PATCH",
+            ref.path,
+            content=_encoded(list(operations)),
+            content_type="application/json-patch+json",
+        )
+
+    async def delete(
+        self,
+        ref: Ref,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        propagation: Literal["Foreground", "Background", "Orphan"] = "Foreground",
+    ) -> bool:
+        """Ask for deletion; say whether there was anything to delete.
+
+        Raises ConflictError when the object is not the one that ``uid`` and ``resource_version``
+        name. It is gone only once its dependents and finalizers are.
+        """
+        preconditions = _parameters(uid=uid, resourceVersion=resource_version)
+        options = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": propagation,
+            **({"preconditions": preconditions} if preconditions else {}),
+        }
+        try:
+            await self._send("delete", ref, "DELETE", ref.path, content=_encoded(options))
+        except NotFoundError:
+            return False
+        return True
+
+    async def read_pod_log(
+        self, ref: Ref, *, container: str, tail_lines: int = 20, previous: bool = False
+    ) -> str:
+        """Return the last lines of a container's log, "" where there is none (yet).
+
+        ``previous`` reads the log of the run before a restart. One attempt only.
+        """
+        parameters = _parameters(
+            container=container,
+            tailLines=tail_lines,
+            limitBytes=_LOG_LIMIT_BYTES,
+            previous="true" if previous else "",
+        )
+        try:
+            response = await self._transport.send(
+                self._asked("log", ref),
+                "GET",
+                f"{ref.path}/log",
+                parameters=parameters,
+                retry=NO_RETRY,
+            )
+        except (NotFoundError, ImmutableFieldError):  # 400: the container has not started
+            return ""
+        return response.content.decode(errors="replace")
+
+    async def cluster_uid(self) -> str:
+        """Return what identifies the cluster: the UID of its namespace kube-system. Asked once."""
+        async with self._cluster_uid_lock:
+            if not self._cluster_uid:
+                ref = Ref(NAMESPACE, "", "kube-system")
+                live = await self._send("get", ref, "GET", ref.path)
+                self._cluster_uid = str(live["metadata"]["uid"])
+        return self._cluster_uid
+
+    async def _send(
+        self,
+        verb: str,
+        target: Ref | Kind,
+        method: str,
+        path: str,
+        *,
+        parameters: Parameters | None = None,
+        content: bytes | None = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        asked = self._asked(verb, target)
+        response = await self._transport.send(
+            asked,
+            method,
+            path,
+            parameters=parameters,
+            content=content,
+            content_type=content_type,
+        )
+        return self._decoded(response, asked)
+
+    def _asked(self, verb: str, target: Ref | Kind) -> Asked:
+        kind = target.kind if isinstance(target, Ref) else target
+        subject = str(target) if isinstance(target, Ref) else f"{kind.kind} objects"
+        return Asked(
+            subject=subject,
+            verb=verb,
+            plural=kind.plural,
+            server=self.access.server,
+            access=self.access.source,
+        )
+
+    def _decoded(self, response: httpx.Response, asked: Asked) -> Object:
+        """Return the JSON object in a successful reply, whatever its Content-Type claims."""
+        try:
+            decoded = json.loads(response.content)
+        except ValueError:
+            decoded = None
+        if not isinstance(decoded, dict):
+            raise unreachable_error(asked, "its reply is not JSON (is it an API server?)")
+        return decoded
+
+
+def _parameters(**given: str | int | None) -> dict[str, str | int]:
+    """Return what is set of ``given``."""
+    return {name: value for name, value in given.items() if value not in ("", None)}
+
+
+def _typed(kind: Kind) -> dict[str, str]:
+    return {"apiVersion": kind.api_version, "kind": kind.kind}
+
+
+def _encoded(content: Any) -> bytes:
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _event(line: str, kind: Kind, asked: Asked) -> WatchEvent:
+    """Return the event of one line; an ERROR event is raised as what it says."""
+    try:
+        event = json.loads(line)
+        type_, obj = event["type"], event["object"]
+    except (ValueError, KeyError, TypeError):  # the connection broke in the middle of a line
+        raise unreachable_error(asked, "the watch sent half an event") from None
+    if type_ == "ERROR":
+        raise api_error(asked, status=int(obj.get("code") or 500), body=_encoded(obj))
+    return WatchEvent(type_, {**_typed(kind), **obj})
