@@ -6,10 +6,12 @@ rendered) is none of this package's business, so nothing here imports those laye
 ::
 
     objects         kinds, references, paths                        pure
-    kubeconfig      which server, which credentials                 reads files
+    access          one server and how to be known there            pure
+    kubeconfig      where that is written                           reads files
     credentials     tokens, token files, exec helpers               runs helpers
     transport       one request: TLS, proxy, retries, bounds        HTTP
     api_errors      every API status becomes one class of error     pure
+    wire            replies and events as values                    pure
     client          the verbs                                       HTTP
     managed_fields  who owns which field                            pure
     ownership       may we touch this object?                       pure

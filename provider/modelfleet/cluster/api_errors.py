@@ -98,7 +98,7 @@ def api_error(
     reason = _reason(answer, status)
     error_class = CLASS_OF_REASON.get(reason, UnavailableError if status >= 500 else ClusterError)
     cause = _cause(asked, answer, status=status, body=body)
-    hint = _hint(asked, answer, reason=reason, cause=cause)
+    hint = _hint(asked, answer, error_class=error_class, reason=reason, cause=cause)
     if error_class is UnavailableError:
         return UnavailableError(
             asked.subject,
@@ -149,7 +149,14 @@ def _cause(asked: Asked, answer: Mapping[str, Any], *, status: int, body: bytes)
     return f"HTTP {status}" + (f": {_shortened(foreign, _FOREIGN_TEXT_LIMIT)}" if foreign else "")
 
 
-def _hint(asked: Asked, answer: Mapping[str, Any], *, reason: str, cause: str) -> str:
+def _hint(
+    asked: Asked,
+    answer: Mapping[str, Any],
+    *,
+    error_class: type[ClusterError],
+    reason: str,
+    cause: str,
+) -> str:
     """Return what the user can do about it, by what the message shows the reason to be."""
     if policy := _POLICY.search(cause):
         name = policy["webhook"] or policy["policy"] or policy["level"]
@@ -168,7 +175,7 @@ def _hint(asked: Asked, answer: Mapping[str, Any], *, reason: str, cause: str) -
         )
     if reason == "Forbidden":
         return _hint_to_grant(asked, cause)
-    if CLASS_OF_REASON.get(reason, ClusterError) is ClusterError:
+    if error_class is ClusterError:
         return f"Check that {asked.server} is a Kubernetes API server, 1.29 or later."
     return _HINTS.get(reason, "").format(access=asked.access)
 

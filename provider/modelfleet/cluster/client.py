@@ -8,21 +8,32 @@ while the server is unavailable.
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import httpx
 
-from modelfleet.cluster.api_errors import Asked, api_error, unreachable_error
-from modelfleet.cluster.kubeconfig import Access, load_access
+from modelfleet.cluster.access import Access
+from modelfleet.cluster.api_errors import Asked
+from modelfleet.cluster.kubeconfig import load_access
 from modelfleet.cluster.objects import NAMESPACE, Kind, Object, Ref, ref_of
 from modelfleet.cluster.retry import NO_RETRY, RetryPolicy
 from modelfleet.cluster.transport import Parameters, Transport
+from modelfleet.cluster.wire import (
+    Applied,
+    Listing,
+    WatchEvent,
+    WatchExpired,
+    decoded,
+    encoded,
+    event_in,
+    typed,
+)
 from modelfleet.errors import ConflictError, ImmutableFieldError, NotFoundError
+
+__all__ = ["Applied", "Client", "Listing", "WatchEvent", "WatchExpired"]
 
 PAGE_SIZE: Final = 5_000
 """Objects per LIST: one request for any fleet we know of, and an end to each reply even so."""
@@ -32,39 +43,6 @@ SILENCE_SECONDS: Final = 100.0
 """How long a watch may say nothing: bookmarks come every 60 to 75 seconds."""
 
 _LOG_LIMIT_BYTES: Final = 65_536
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Objects as they were at ``resource_version``, from which a watch may continue."""
-
-    items: list[Object]
-    resource_version: str
-
-
-@dataclass(frozen=True)
-class Applied:
-    """The object as the server has it after an apply, and whether it is new."""
-
-    live: Object
-    created: bool
-
-
-@dataclass(frozen=True)
-class WatchEvent:
-    """One event of a watch. Of a BOOKMARK only ``resource_version`` means anything."""
-
-    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
-    object: Object
-
-    @property
-    def resource_version(self) -> str:
-        """The version from which a watch that ends here may continue."""
-        return str(self.object["metadata"]["resourceVersion"])
-
-
-class WatchExpired(ConflictError):  # noqa: N818 - what happened to the watch, not a fault
-    """The version a watch should continue from is no longer known: list again."""
 
 
 class Client:
@@ -132,7 +110,7 @@ class Client:
                 "list", kind, "GET", kind.path(namespace=namespace), parameters=parameters
             )
             # A list names the kind once for all of its items; an object carries its own.
-            items += ({**_typed(kind), **item} for item in page.get("items") or ())
+            items += (typed(item, kind) for item in page.get("items") or ())
             metadata = page.get("metadata") or {}
             if not metadata.get("continue"):
                 return Listing(items, str(metadata.get("resourceVersion", "")))
@@ -171,7 +149,7 @@ class Client:
         try:
             async for line in lines:
                 if line:
-                    yield _event(line, kind, asked)
+                    yield event_in(line, kind, asked)
         except ConflictError as error:
             if error.status != httpx.codes.GONE:
                 raise
@@ -192,10 +170,10 @@ class Client:
             "PATCH",
             ref.path,
             parameters=parameters,
-            content=_encoded(obj),
+            content=encoded(obj),
             content_type="application/apply-patch+yaml",
         )
-        live = self._decoded(response, self._asked("apply", ref))
+        live = decoded(response.content, asked)
         return Applied(live, created=response.status_code == httpx.codes.CREATED)
 
     async def patch(self, ref: Ref, *, operations: Iterable[Mapping[str, Any]]) -> Object:
@@ -208,7 +186,7 @@ class Client:
             ref,
             "PATCH",
             ref.path,
-            content=_encoded(list(operations)),
+            content=encoded(list(operations)),
             content_type="application/json-patch+json",
         )
 
@@ -233,7 +211,7 @@ class Client:
             **({"preconditions": preconditions} if preconditions else {}),
         }
         try:
-            await self._send("delete", ref, "DELETE", ref.path, content=_encoded(options))
+            await self._send("delete", ref, "DELETE", ref.path, content=encoded(options))
         except NotFoundError:
             return False
         return True
@@ -292,7 +270,7 @@ class Client:
             content=content,
             content_type=content_type,
         )
-        return self._decoded(response, asked)
+        return decoded(response.content, asked)
 
     def _asked(self, verb: str, target: Ref | Kind) -> Asked:
         kind = target.kind if isinstance(target, Ref) else target
@@ -305,37 +283,7 @@ class Client:
             access=self.access.source,
         )
 
-    def _decoded(self, response: httpx.Response, asked: Asked) -> Object:
-        """Return the JSON object in a successful reply, whatever its Content-Type claims."""
-        try:
-            decoded = json.loads(response.content)
-        except ValueError:
-            decoded = None
-        if not isinstance(decoded, dict):
-            raise unreachable_error(asked, "its reply is not JSON (is it an API server?)")
-        return decoded
-
 
 def _parameters(**given: str | int | None) -> dict[str, str | int]:
     """Return what is set of ``given``."""
     return {name: value for name, value in given.items() if value not in ("", None)}
-
-
-def _typed(kind: Kind) -> dict[str, str]:
-    return {"apiVersion": kind.api_version, "kind": kind.kind}
-
-
-def _encoded(content: Any) -> bytes:
-    return json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def _event(line: str, kind: Kind, asked: Asked) -> WatchEvent:
-    """Return the event of one line; an ERROR event is raised as what it says."""
-    try:
-        event = json.loads(line)
-        type_, obj = event["type"], event["object"]
-    except (ValueError, KeyError, TypeError):  # the connection broke in the middle of a line
-        raise unreachable_error(asked, "the watch sent half an event") from None
-    if type_ == "ERROR":
-        raise api_error(asked, status=int(obj.get("code") or 500), body=_encoded(obj))
-    return WatchEvent(type_, {**_typed(kind), **obj})

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from modelfleet.cluster.kubeconfig import Access, ClientCertificate, ExecPlugin
+from modelfleet.cluster.access import Access, ClientCertificate, ExecPlugin
 from modelfleet.errors import ConfigError
 
 TOKEN_FILE_SECONDS: Final = 60.0

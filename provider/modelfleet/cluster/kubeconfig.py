@@ -11,13 +11,14 @@ import base64
 import binascii
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 import yaml
 
+from modelfleet.cluster.access import Access, ClientCertificate, ExecPlugin
 from modelfleet.cluster.proxies import environment_proxy
 from modelfleet.errors import ConfigError
 
@@ -29,46 +30,6 @@ _REFUSED_USER_KEYS: Final = {
     "username": "API servers no longer accept passwords; use a token or a client certificate",
     "password": "API servers no longer accept passwords; use a token or a client certificate",
 }
-
-
-@dataclass(frozen=True)
-class ClientCertificate:
-    """A client certificate and its key, both as PEM text."""
-
-    certificate: str
-    key: str = field(repr=False)
-
-
-@dataclass(frozen=True)
-class ExecPlugin:
-    """A helper program that prints credentials, as the kubeconfig describes it.
-
-    ``cluster`` is what the helper is told about the cluster, or None where it does not ask.
-    """
-
-    api_version: str
-    command: str
-    args: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    install_hint: str = ""
-    cluster: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class Access:
-    """One API server and one way to be known to it. ``source`` says where it was read from."""
-
-    server: str
-    source: str
-    certificate_authority: str | None = None
-    insecure_skip_tls_verify: bool = False
-    tls_server_name: str | None = None
-    proxy_url: str | None = None
-    client_certificate: ClientCertificate | None = None
-    token: str | None = field(default=None, repr=False)
-    token_file: Path | None = None
-    exec_plugin: ExecPlugin | None = None
-    impersonation: tuple[tuple[str, str], ...] = ()
 
 
 def load_access(

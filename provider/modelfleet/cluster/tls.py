@@ -6,7 +6,7 @@ import ssl
 import tempfile
 from pathlib import Path
 
-from modelfleet.cluster.kubeconfig import Access, ClientCertificate
+from modelfleet.cluster.access import Access, ClientCertificate
 from modelfleet.errors import ConfigError
 
 

@@ -17,9 +17,9 @@ from typing import Final
 
 import httpx
 
+from modelfleet.cluster.access import Access, ClientCertificate
 from modelfleet.cluster.api_errors import Asked, api_error, unreachable_error
 from modelfleet.cluster.credentials import Credential, Credentials
-from modelfleet.cluster.kubeconfig import Access, ClientCertificate
 from modelfleet.cluster.retry import RetryPolicy
 from modelfleet.cluster.tls import tls_context
 from modelfleet.errors import ClusterError, ConfigError, UnavailableError
