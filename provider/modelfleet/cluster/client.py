@@ -165,8 +165,9 @@ class Client:
         """
         ref = ref_of(obj)
         parameters = {"fieldManager": field_manager, "force": "true" if force else "false"}
+        asked = self._asked("apply", ref)
         response = await self._transport.send(
-            self._asked("apply", ref),
+            asked,
             "PATCH",
             ref.path,
             parameters=parameters,
