@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import aclosing
 from typing import Any, Final, Literal
 
 import httpx
@@ -99,8 +100,13 @@ class Client:
         label_selector: str = "",
         field_selector: str = "",
         page_size: int = PAGE_SIZE,
+        slim: Callable[[Object], Object] | None = None,
     ) -> Listing:
-        """Return all objects of a kind, of all namespaces where none is named."""
+        """Return all objects of a kind, of all namespaces where none is named.
+
+        ``slim`` is applied to each object page by page, so that what it drops is never all in
+        memory at once.
+        """
         parameters = _parameters(
             labelSelector=label_selector, fieldSelector=field_selector, limit=page_size
         )
@@ -110,7 +116,8 @@ class Client:
                 "list", kind, "GET", kind.path(namespace=namespace), parameters=parameters
             )
             # A list names the kind once for all of its items; an object carries its own.
-            items += (typed(item, kind) for item in page.get("items") or ())
+            objects = (typed(item, kind) for item in page.get("items") or ())
+            items += map(slim, objects) if slim else objects
             metadata = page.get("metadata") or {}
             if not metadata.get("continue"):
                 return Listing(items, str(metadata.get("resourceVersion", "")))
@@ -124,9 +131,11 @@ class Client:
         namespace: str | None = None,
         label_selector: str = "",
         silence_seconds: float = SILENCE_SECONDS,
-    ) -> AsyncIterator[WatchEvent]:
+        on_open: Callable[[], None] | None = None,
+    ) -> AsyncGenerator[WatchEvent, None]:
         """Yield what happens after ``resource_version``, until the server ends the watch.
 
+        ``on_open`` is called when the server has agreed to it, before the first event.
         A normal end comes after some minutes: watch again from the last event's version. Raises
         WatchExpired when that version is too old, UnavailableError when the connection breaks or
         stays silent. Not retried here. Wrap it in ``contextlib.aclosing`` to leave it early.
@@ -145,11 +154,13 @@ class Client:
             kind.path(namespace=namespace),
             parameters=parameters,
             silence_seconds=silence_seconds,
+            on_open=on_open,
         )
         try:
-            async for line in lines:
-                if line:
-                    yield event_in(line, kind, asked)
+            async with aclosing(lines):
+                async for line in lines:
+                    if line:
+                        yield event_in(line, kind, asked)
         except ConflictError as error:
             if error.status != httpx.codes.GONE:
                 raise

@@ -11,7 +11,7 @@ import asyncio
 import ssl
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -90,10 +90,17 @@ class Transport:
             attempt += 1
 
     async def lines(
-        self, asked: Asked, path: str, *, parameters: Parameters, silence_seconds: float
-    ) -> AsyncIterator[str]:
+        self,
+        asked: Asked,
+        path: str,
+        *,
+        parameters: Parameters,
+        silence_seconds: float,
+        on_open: Callable[[], None] | None = None,
+    ) -> AsyncGenerator[str, None]:
         """Yield the lines of a long reply as they come; one attempt, no slot taken.
 
+        ``on_open`` is called when the server has agreed, which may be long before the first line.
         ``silence_seconds`` without a byte is UnavailableError, as is a broken connection: a peer
         that died says nothing at all.
         """
@@ -106,6 +113,8 @@ class Transport:
                 if not response.is_success:
                     await response.aread()
                     raise self._error(asked, response)
+                if on_open is not None:
+                    on_open()
                 async for line in response.aiter_lines():
                     yield line
             finally:
