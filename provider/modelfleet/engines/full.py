@@ -1,0 +1,69 @@
+"""A runtime given in full: any image that serves the OpenAI API, as its declaration says.
+
+Its own arguments may use ``$(MODEL_PATH)``, ``$(MODEL_NAME)``, ``$(PORT)``, ``$(TP_SIZE)`` and
+``$(PP_SIZE)``. They are environment variables of the container, so the kubelet replaces them and a
+start script can read them too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from modelfleet.engines.launch import (
+    Launch,
+    environment,
+    image_of,
+    model_location,
+    option,
+    reserved_env_rules,
+    served_names,
+    tensor_size,
+)
+from modelfleet.spec.deployment import DeploymentSpec, RuntimeSpec
+from modelfleet.spec.rules import Rule
+from modelfleet.spec.service import ModelServiceSpec
+
+
+def launch(spec: ModelServiceSpec, deployment: DeploymentSpec, *, runtime: RuntimeSpec) -> Launch:
+    """Return what ``runtime`` runs for ``spec``."""
+    location = model_location(deployment.model.uri)
+    further = [
+        text
+        for name, value in sorted(deployment.args.items())
+        for text in option(name, value, repeated=True)
+    ]
+    own = {
+        "MODEL_NAME": served_names(spec)[0],
+        "MODEL_PATH": location.path,
+        "PORT": str(runtime.port),
+        "PP_SIZE": str(deployment.parallelism.pipeline),
+        "TP_SIZE": str(tensor_size(deployment)),
+    }
+    return Launch(
+        image=image_of(deployment, own=runtime.image),
+        command=deployment.command or runtime.command,
+        args=(*runtime.args, *further),
+        env=environment(spec, deployment, own=own),
+        port=runtime.port,
+        probes=runtime.probes,
+        metrics_path=runtime.metrics_path,
+        claim=location.claim,
+        min_compute_capability=runtime.min_compute_capability,
+    )
+
+
+def _is_full(runtime: Any) -> bool:
+    return isinstance(runtime, Mapping)
+
+
+RULES: Final[tuple[Rule, ...]] = reserved_env_rules(
+    {
+        "MODEL_NAME": "is the access name; change model_service_name or workspace_id",
+        "MODEL_PATH": "is derived; set deployment.model.uri",
+        "PORT": "is derived; set deployment.runtime.port",
+        "PP_SIZE": "is derived; set deployment.parallelism.pipeline",
+        "TP_SIZE": "is derived; set deployment.parallelism.tensor",
+    },
+    applies=_is_full,
+)

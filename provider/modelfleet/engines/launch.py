@@ -1,0 +1,201 @@
+"""What runs in the engine container, and the pieces every engine builds it from.
+
+A ``Launch`` says nothing of Kubernetes beyond the names of existing claims and Secrets: where it
+is mounted, probed and scheduled is rendering. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from modelfleet import labels
+from modelfleet.errors import Problem
+from modelfleet.spec.deployment import DeploymentSpec, ProbePaths, SecretRef
+from modelfleet.spec.fields import secret_name_and_key
+from modelfleet.spec.rules import Problems, Rule
+from modelfleet.spec.service import ModelServiceSpec
+
+CACHE_PATH: Final = "/cache"
+"""A scratch volume any user may write: home, downloaded models, compiled kernels."""
+
+MODELS_PATH: Final = "/models"
+"""Existing claims are mounted below it, read-only, each under its own name."""
+
+Scalar = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class SecretKey:
+    """An environment value that is read from one key of a Secret in the service's namespace."""
+
+    name: str
+    key: str
+
+
+EnvSource = str | SecretKey
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One engine process: its image, its command line, and how it is talked to.
+
+    ``env`` is in the order in which it is to be set. ``claim`` is the PersistentVolumeClaim with
+    the weights, if they come from one. ``drains``: on SIGTERM the engine finishes running requests
+    by itself, for at most ``drain_seconds``. ``min_compute_capability`` is the least the image runs
+    on, None where nothing is known.
+    """
+
+    image: str
+    command: tuple[str, ...]
+    args: tuple[str, ...]
+    env: Mapping[str, EnvSource]
+    port: int
+    probes: ProbePaths
+    metrics_path: str | None = None
+    claim: str | None = None
+    drains: bool = True
+    min_compute_capability: float | None = None
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A built-in engine: ``launch`` turns a service and its deployment into a ``Launch``."""
+
+    name: str
+    default_version: str
+    launch: Callable[[ModelServiceSpec, DeploymentSpec], Launch]
+    rules: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelLocation:
+    """What an engine is given to find the weights, and the claim to mount for it."""
+
+    path: str
+    claim: str | None = None
+
+
+def model_location(uri: str) -> ModelLocation:
+    """Return where the model of ``uri`` is found from inside the container."""
+    scheme, _, rest = uri.partition("://")
+    if scheme == "pvc":
+        claim, _, folder = rest.strip("/").partition("/")
+        return ModelLocation("/".join(filter(None, (claim_path(claim), folder))), claim)
+    return ModelLocation(rest)
+
+
+def claim_path(claim: str) -> str:
+    """Return where ``claim`` is mounted."""
+    return f"{MODELS_PATH}/{claim}"
+
+
+def image_of(deployment: DeploymentSpec, *, own: str) -> str:
+    """Return the declared image for the GPU's vendor, the declared default, or the engine's own."""
+    images = deployment.images
+    by_vendor = images.get(deployment.gpu.vendor) if deployment.gpu else None
+    return by_vendor or images.get("default") or own
+
+
+def served_names(spec: ModelServiceSpec) -> list[str]:
+    """Return the ``model`` values callers may send, the access name first, none twice."""
+    access_name = labels.access_name(spec.model_service_name, workspace_id=spec.workspace_id)
+    further = spec.provider_settings.model_names if spec.provider_settings else ()
+    return list(dict.fromkeys([access_name, *further]))
+
+
+def tensor_size(deployment: DeploymentSpec) -> int:
+    """Return the declared tensor parallel size, or the one that uses every GPU of the pod."""
+    gpus = deployment.gpu.count if deployment.gpu else 1
+    return deployment.parallelism.tensor or max(1, gpus // deployment.parallelism.pipeline)
+
+
+def word(value: Scalar) -> str:
+    """Return ``value`` as it stands on a command line: ``8`` for 8.0, which a program may send."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def option(name: str, value: Scalar | tuple[Scalar, ...], *, repeated: bool) -> list[str]:
+    """Return the words of one option: true is a bare flag, false its negation.
+
+    A list is ``--name a b``, or ``--name a --name b`` where ``repeated``.
+    """
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    if isinstance(value, tuple):
+        words = [word(item) for item in value]
+        if repeated:
+            return [part for each in words for part in _pair(name, each)]
+        return [f"--{name}", *words]
+    return _pair(name, word(value))
+
+
+def _pair(name: str, value: str) -> list[str]:
+    # Parsers take a value that begins with a dash for the next option, unless it is attached.
+    return [f"--{name}={value}"] if value.startswith("-") else [f"--{name}", value]
+
+
+def environment(
+    spec: ModelServiceSpec, deployment: DeploymentSpec, *, own: Mapping[str, str]
+) -> dict[str, EnvSource]:
+    """Return the environment: ours, the engine's ``own``, then the declared one by name.
+
+    The declared one comes last, so that its values may refer to the others as ``$(NAME)``.
+    """
+    result: dict[str, EnvSource] = {**_COMMON_ENV, **own}
+    if (credential := deployment.model.credential_name) is not None:
+        result["HF_TOKEN"] = SecretKey(*secret_name_and_key(credential))
+    declared: dict[str, EnvSource] = {
+        name: SecretKey(*secret_name_and_key(value.secret))
+        if isinstance(value, SecretRef)
+        else value
+        for name, value in deployment.env.items()
+    }
+    secret = labels.env_secret_name(spec.model_service_name)
+    declared |= {name: SecretKey(secret, name) for name in deployment.secret_env}
+    return result | dict(sorted(declared.items()))
+
+
+_COMMON_ENV: Final[Mapping[str, str]] = {
+    # Images are built for root; under our user, home and caches must be somewhere writable, and
+    # USER answers programs that would look for the user in /etc/passwd.
+    "HOME": CACHE_PATH,
+    "USER": "modelfleet",
+    "HF_HOME": f"{CACHE_PATH}/huggingface",
+}
+
+_WRITABLE: Final = f"is set by modelfleet to a place under {CACHE_PATH}, which the pod may write"
+
+RESERVED_ENV: Final[Mapping[str, str]] = {
+    "HOME": _WRITABLE,
+    "USER": "is set by modelfleet, for images that do not know the pod's user",
+    "HF_HOME": _WRITABLE,
+}
+
+
+def reserved_env_rules(
+    reserved: Mapping[str, str], *, applies: Callable[[Any], bool]
+) -> tuple[Rule, ...]:
+    """Return rules that refuse each ``reserved`` variable, with its reason, in both env fields.
+
+    ``applies`` is asked with the declared runtime. One rule per variable, so that an unknown value
+    of one does not hide another.
+    """
+
+    def of(field: str, name: str, reason: str) -> Rule:
+        path = f"deployment.{field}.{name}"
+
+        def check(runtime: Any, value: Any) -> Problems:
+            if value is not None and applies(runtime):
+                yield Problem(path, reason)
+
+        return Rule(("deployment.runtime", path), check)
+
+    return tuple(
+        of(field, name, reason)
+        for name, reason in reserved.items()
+        for field in ("env", "secret_env")
+    )

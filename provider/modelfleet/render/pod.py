@@ -1,0 +1,62 @@
+"""The pod template of a hosted ModelService: a pure function of the spec.
+
+No identity, no secret values and nothing that scaling or renaming an owner would change: two specs
+with equal templates run equal pods, and ``pod_template_hash`` says so before anything is applied.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from modelfleet.engines import launch_of
+from modelfleet.errors import ProviderBugError
+from modelfleet.render.container import container_of, volumes_of
+from modelfleet.render.hashes import short_hash
+from modelfleet.render.lifetime import shutdown_of
+from modelfleet.render.metadata import selector_of
+from modelfleet.render.placement import placement_of
+from modelfleet.spec.service import ModelServiceSpec
+
+USER_ID: Final = 2000
+"""The user that vLLM's images are built to run under; any but root will do for others."""
+
+
+def pod_template_of(spec: ModelServiceSpec) -> dict[str, Any]:
+    """Return metadata and spec of the pods of a hosted ``spec``."""
+    deployment = spec.deployment
+    if deployment is None:
+        raise ProviderBugError(f"ModelService {spec.model_service_name} is external: no pods.")
+    launch = launch_of(spec)
+    shutdown = shutdown_of(deployment.drain_seconds, drains=launch.drains)
+    return {
+        "metadata": {"labels": selector_of(spec)},
+        "spec": {
+            "containers": [container_of(deployment, launch=launch, shutdown=shutdown)],
+            "volumes": volumes_of(deployment, launch=launch),
+            "terminationGracePeriodSeconds": shutdown.grace_seconds,
+            "securityContext": _security_context(),
+            "automountServiceAccountToken": False,
+            # Variables such as VLLM_PORT, made from a Service's name, would configure the engine.
+            "enableServiceLinks": False,
+            **placement_of(deployment, launch=launch),
+        },
+    }
+
+
+def pod_template_hash(spec: ModelServiceSpec) -> str:
+    """Return 10 hex digits over the pod template; the same for the same pods, forever."""
+    return short_hash(pod_template_of(spec))
+
+
+def _security_context() -> dict[str, Any]:
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": USER_ID,
+        # Group 0 owns what images leave writable for users they do not know, by OpenShift's
+        # convention.
+        "runAsGroup": 0,
+        "fsGroup": USER_ID,
+        # Without it, every file of a large volume would change hands before the pod starts.
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
