@@ -6,7 +6,7 @@ while other fields are unknown or wrong. A rule is a pure function from values t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from modelfleet.errors import Problem
 from modelfleet.spec.refused import MODEL_SCHEMES_NOT_YET, NOT_YET
 
 Problems = Iterator[Problem]
+
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,25 @@ def _tolerations_compare_what_they_say(tolerations: list[dict[str, Any]] | None)
             yield Problem(f"{path}.value", "has no meaning with operator Exists; use Equal")
 
 
+@rule("deployment.affinity")
+def _affinity_is_in_kubernetes_words(affinity: dict[str, Any] | None) -> Problems:
+    words = ("nodeAffinity", "podAffinity", "podAntiAffinity")
+    for name, value in sorted((affinity or {}).items()):
+        path = f"deployment.affinity.{name}"
+        if name not in words:
+            yield Problem(path, f"unknown field; must be one of {', '.join(words)}")
+        elif not isinstance(value, Mapping):
+            yield Problem(path, "must be a map of fields")
+        elif name == "nodeAffinity":
+            # The one part that is merged with what the GPU asks for.
+            required = value.get(_REQUIRED, {})
+            terms = required.get("nodeSelectorTerms") if isinstance(required, Mapping) else None
+            if required != {} and not (
+                isinstance(terms, list) and all(isinstance(term, Mapping) for term in terms)
+            ):
+                yield Problem(f"{path}.{_REQUIRED}", "must hold nodeSelectorTerms, a list of maps")
+
+
 SPEC_RULES: tuple[Rule, ...] = (
     _hosted_or_external,
     _one_key,
@@ -181,4 +202,5 @@ SPEC_RULES: tuple[Rule, ...] = (
     _shared_memory_is_part_of_memory,
     _a_rollout_can_move,
     _tolerations_compare_what_they_say,
+    _affinity_is_in_kubernetes_words,
 )
