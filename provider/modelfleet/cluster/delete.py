@@ -22,10 +22,15 @@ ATTEMPTS: Final = 10
 
 @dataclass(frozen=True)
 class Deleted:
-    """An object on its way out. It is gone once ``ref`` has no object, or one of another uid."""
+    """An object on its way out, as last read. It is gone once ``ref`` has none of that ``uid``."""
 
     ref: Ref
-    uid: str
+    live: Object
+
+    @property
+    def uid(self) -> str:
+        """The identity of the object that goes; its name may be taken by another one at once."""
+        return str(self.live["metadata"]["uid"])
 
 
 async def delete_objects(
@@ -63,7 +68,7 @@ async def _delete(
     attempt = 1
     while live is not None and _is_meant(live, owners=owners, incarnation=incarnation):
         metadata = live["metadata"]
-        going = Deleted(ref, metadata["uid"])
+        going = Deleted(ref, live)
         if metadata.get("deletionTimestamp"):
             return going
         try:

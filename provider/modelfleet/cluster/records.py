@@ -45,7 +45,7 @@ class Record:
         return f"{self.kind} {self.namespace}/{self.name}"
 
 
-def annotations(record: Record) -> dict[str, str]:
+def record_annotations(record: Record) -> dict[str, str]:
     """Return the annotations of the primary object that hold ``record``."""
     content = {
         "v": VERSION,
