@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -49,13 +49,15 @@ async def apply_objects(
     ownership: Ownership,
     adopt: bool = False,
     deletion_timeout_seconds: float = 300.0,
+    on_change: Callable[[Change], None] | None = None,
 ) -> list[Change]:
     """Bring ``objects`` of one resource, in this order, to what they declare.
 
     An object that would not change is not written. Fields that a person edited are put back.
     With ``adopt`` an object of another maker is taken over whole: what it has beyond the
     declaration goes, its labels, annotations and finalizers aside. An object that is being
-    deleted is waited for, up to ``deletion_timeout_seconds``, and made anew.
+    deleted is waited for, up to ``deletion_timeout_seconds``, and made anew. ``on_change`` is told
+    of each object as it is done, also where a later one fails.
 
     Raises AlreadyExistsError for an object of somebody else, ConflictError for fields that other
     appliers or autoscalers hold and for an object that will not go, ImmutableFieldError for what
@@ -65,7 +67,13 @@ async def apply_objects(
     lives = await asyncio.gather(*(applier.settled(ref_of(obj)) for obj in objects))
     for obj, live in zip(objects, lives, strict=True):
         applier.check(obj, live)
-    return [await applier.converge(obj, live) for obj, live in zip(objects, lives, strict=True)]
+    changes = []
+    for obj, live in zip(objects, lives, strict=True):
+        change = await applier.converge(obj, live)
+        changes.append(change)
+        if on_change is not None:
+            on_change(change)
+    return changes
 
 
 @dataclass(frozen=True)

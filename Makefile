@@ -1,0 +1,56 @@
+# Everything a person or a pipeline does with this project. `make help` lists it.
+PYTHON ?= python3
+BIN := .venv/bin
+STACK ?= dev
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up down test check format golden generate lock bench
+
+help: ## list what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+setup: .venv/.locked ## the project's own virtual environment, exactly as locked
+
+.venv/.locked: requirements.lock requirements-bootstrap.lock pyproject.toml
+	@echo "setting up .venv (locked, hashes checked)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --require-hashes -r requirements-bootstrap.lock
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+up: setup ## converge the dev fleet on a local cluster, with a real engine
+	@STACK=$(STACK) sh stacks/up.sh
+
+down: setup ## stop the local cluster and remove what it keeps
+	@$(BIN)/modelfleet local down
+
+test: setup check ## everything that is checked, against the real engine and cluster
+	@$(BIN)/modelfleet local install
+	@$(BIN)/pytest -n 2 --dist loadgroup
+
+check: setup ## format, lint, types, layers, generated files
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m modelfleet.codegen --check
+
+format: setup ## format, and mend what the linter can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+generate: setup ## argument types and the field reference, from the models
+	@$(BIN)/python -m modelfleet.codegen
+
+golden: setup ## accept what is rendered and printed now as the expected text
+	@$(BIN)/pytest tests/golden tests/engine --update-golden
+
+lock: setup ## take up newer dependencies within pyproject's ranges
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --upgrade \
+		--group dev pyproject.toml --output-file requirements.lock
+
+bench: setup ## measure, as ratios within one run, and write benchmarks/results.json
+	@$(BIN)/modelfleet local install
+	@$(BIN)/python -m benchmarks

@@ -1,0 +1,211 @@
+"""The Pulumi dynamic provider of ModelService: each verb decodes, asks the core, encodes.
+
+Nothing is decided here that another adapter would decide too. ``check`` and ``diff`` never touch
+a cluster. Errors are the core's; a service that exists but is not ready stays in the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    UpdateResult,
+)
+from pulumi.output import Unknown
+
+from modelfleet.adapters.dynamic import announcements, state
+from modelfleet.adapters.dynamic.calls import calling_request
+from modelfleet.adapters.dynamic.init_failed import keep_as_init_failed
+from modelfleet.adapters.dynamic.loop import run
+from modelfleet.adapters.dynamic.reporting import reported
+from modelfleet.adapters.dynamic.stateless import StatelessProvider
+from modelfleet.clusters import CONFIG_KEY, Clusters
+from modelfleet.diff import diff
+from modelfleet.drift import with_live
+from modelfleet.dynamic_entry import model_service_provider
+from modelfleet.errors import ConfigError, NotReadyError
+from modelfleet.fleet import Desired, Fleet, new_incarnation
+from modelfleet.plan import plan, spec_of
+from modelfleet.spec.fields import ChangeClass
+
+Props = Mapping[str, Any]
+
+
+_UNKNOWN: Unknown = Unknown()  # type: ignore[no-untyped-call]  # the SDK's class has no hints
+
+
+def _is_unknown(value: object) -> bool:
+    return isinstance(value, Unknown)
+
+
+class ModelServiceProvider(StatelessProvider):
+    """Check, diff, create, read, update and delete of ModelServices."""
+
+    def __reduce__(self) -> Any:
+        return model_service_provider, ()
+
+    @reported()
+    def check(self, _olds: Props, news: Props) -> CheckResult:
+        """Return every problem of the declaration, or its inputs with what is known beforehand."""
+        planned = plan(
+            state.declaration_of(news),
+            prior=state.declaration_of(_olds),
+            is_unknown=_is_unknown,
+            unknown=_UNKNOWN,
+        )
+        owner = {state.OWNER: news[state.OWNER]} if state.OWNER in news else {}
+        return CheckResult(
+            {**planned.inputs, **planned.values, **owner},
+            [CheckFailure(each.path, each.reason) for each in planned.problems],
+        )
+
+    @reported()
+    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
+        """Say what would be replaced; the engine itself compares the inputs and shows them."""
+        olds = state.migrate(_olds)
+        prior, desired = state.declaration_of(olds), state.declaration_of(_news)
+        changes = diff(prior, desired, is_unknown=_is_unknown)
+        announcements.announce(changes, olds=olds, news=_news)
+        replaced = {
+            each.path.partition(".")[0] for each in changes if each.change is ChangeClass.REPLACE
+        }
+        if replaced:
+            _refuse_if_protected(olds, verb="replaced")
+        return DiffResult(changes=None, replaces=sorted(replaced), delete_before_replace=False)
+
+    @reported()
+    def create(self, props: Props) -> CreateResult:
+        """Create, or converge what an interrupted run of the same owner has left."""
+        outs = self._apply(props, incarnation=new_incarnation())
+        return CreateResult(id_=outs["model_service_id"], outs=outs)
+
+    @reported()
+    def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
+        """Converge the service; its incarnation stays."""
+        olds = state.migrate(_olds)
+        incarnation = olds.get("incarnation") or new_incarnation()
+        return UpdateResult(outs=self._apply(_news, incarnation=incarnation, olds=olds))
+
+    @reported()
+    def read(self, id_: str, props: Props) -> ReadResult:
+        """Return live inputs and outputs; an empty id when the service is gone."""
+        olds = state.migrate(props)
+        if "incarnation" not in olds and "model_service_name" not in olds:
+            raise ConfigError(
+                f"ModelService {id_} cannot be read by its id alone.",
+                hint="Declare it in the program with adopt=True; pulumi up then takes it over.",
+            )
+        inputs = state.inputs_of(olds)
+        desired = _recorded(olds)
+        found = run(self._fleet(desired.spec.cluster).drift(desired))
+        if found is None:
+            return ReadResult("", {})
+        live = with_live(_with_recorded(inputs, found.recorded), found.drift.live)
+        if found.drift:
+            live[state.DRIFT] = dict(found.drift.sentences)
+        outs = {**live, **state.outputs_of(found.service)}
+        # The incarnation says what this state may delete; a read must not take up another's.
+        outs["incarnation"] = desired.incarnation or found.service.incarnation
+        return ReadResult(id_, outs, live)
+
+    @reported()
+    def delete(self, _id: str, _props: Props) -> None:
+        """Delete what this incarnation of the service owns, and wait until it is gone."""
+        olds = state.migrate(_props)
+        _refuse_if_protected(olds, verb="deleted")
+        desired = _recorded(olds)
+        run(self._fleet(desired.spec.cluster).delete(desired))
+
+    def _apply(self, news: Props, *, incarnation: str, olds: Props | None = None) -> dict[str, Any]:
+        spec = spec_of(state.declaration_of(news))
+        call = calling_request()
+        fleet = self._fleet(spec.cluster)
+        desired = Desired(
+            spec=spec,
+            owner=news[state.OWNER],
+            incarnation=incarnation,
+            urn=call.urn if call else "",
+            former_owner=(olds or {}).get(state.OWNER),
+            cluster_uid=(olds or {}).get("cluster_uid", ""),
+            prior=spec_of(state.declaration_of(olds)) if olds else None,
+        )
+        try:
+            service = run(
+                fleet.apply(
+                    desired,
+                    timeout_seconds=call.timeout_seconds if call else None,
+                    progress=announcements.progress(call),
+                )
+            )
+        except NotReadyError as error:
+            if spec.wait.on_failure == "keep":
+                self._keep(error, news, desired=desired, fleet=fleet)
+            raise
+        return {**state.inputs_of(news), **state.outputs_of(service)}
+
+    def _keep(self, error: NotReadyError, news: Props, *, desired: Desired, fleet: Fleet) -> None:
+        """Have the state know a service that exists, but is not what is declared."""
+        service = run(fleet.incomplete(desired, error))
+        outs = {**state.inputs_of(news), **state.outputs_of(service)}
+        if not keep_as_init_failed(desired.id, outs, reasons=[str(error)]):
+            run(fleet.take_back(desired))
+
+    def _fleet(self, cluster: str) -> Fleet:
+        text = self.config(CONFIG_KEY)
+
+        async def opened() -> Fleet:
+            return _clusters(text).fleet(cluster)
+
+        return run(opened())
+
+
+@cache
+def _clusters(text: str | None) -> Clusters:
+    return Clusters.configured(text)
+
+
+def _recorded(olds: Props) -> Desired:
+    """Return what a state says that is in the cluster."""
+    return Desired(
+        spec=spec_of(state.declaration_of(olds)),
+        owner=olds[state.OWNER],
+        incarnation=olds.get("incarnation", ""),
+        cluster_uid=olds.get("cluster_uid", ""),
+    )
+
+
+def _with_recorded(inputs: Props, recorded: Props | None) -> dict[str, Any]:
+    """Return ``inputs`` with the declaration of a later write of the same owner, if there was one.
+
+    That is a run whose state was lost. Secrets are not recorded, so those of ``inputs`` stay.
+    """
+    if recorded is None:
+        return dict(inputs)
+    declared = state.declaration_of(inputs)
+    kept = {key: value for key, value in inputs.items() if key not in declared}
+    return {**kept, **_with_secrets(recorded, declared)}
+
+
+def _with_secrets(recorded: Props, declared: Props) -> dict[str, Any]:
+    result = dict(recorded)
+    for group, key in (("provider_settings", "api_key"), ("deployment", "secret_env")):
+        inner, known = result.get(group), declared.get(group)
+        if isinstance(inner, Mapping) and isinstance(known, Mapping) and key in known:
+            result[group] = {**inner, key: known[key]}
+    return result
+
+
+def _refuse_if_protected(olds: Props, *, verb: str) -> None:
+    if olds.get("deletion_protection"):
+        raise ConfigError(
+            f"ModelService {olds.get('model_service_id')} has deletion_protection and would be "
+            f"{verb}.",
+            hint="Set deletion_protection to False in an update of its own first.",
+        )

@@ -1,0 +1,29 @@
+"""Which declared field each cause of not being ready points to, for one spec. Pure."""
+
+from __future__ import annotations
+
+from modelfleet import labels
+from modelfleet.cluster.reasons import FieldNames
+from modelfleet.spec.deployment import RuntimeSpec, SecretRef
+from modelfleet.spec.fields import secret_name_and_key
+from modelfleet.spec.service import ModelServiceSpec
+
+
+def field_names_of(spec: ModelServiceSpec) -> FieldNames:
+    """Return the fields of ``spec`` that messages about its pods name."""
+    deployment = spec.deployment
+    if deployment is None:
+        return FieldNames()
+    secrets = {labels.env_secret_name(spec.model_service_name): "deployment.secret_env"}
+    for name, value in deployment.env.items():
+        if isinstance(value, SecretRef):
+            secrets[secret_name_and_key(value.secret)[0]] = f"deployment.env.{name}"
+    if deployment.model.credential_name:
+        credential = secret_name_and_key(deployment.model.credential_name)[0]
+        secrets[credential] = "deployment.model.credential_name"
+    if isinstance(deployment.runtime, RuntimeSpec) and not deployment.images:
+        image = "deployment.runtime.image"
+        return FieldNames(image=image, image_version=image, of_secret=secrets)
+    if deployment.images:
+        return FieldNames(image_version="deployment.images", of_secret=secrets)
+    return FieldNames(of_secret=secrets)

@@ -1,0 +1,94 @@
+"""What a declaration will become, as far as it can be known before anything is created.
+
+``plan`` is what every adapter does first: all problems, the defaults that are fixed for the
+life of a service, and the values a preview can already show. Pure; never touches a cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from modelfleet.engines import ENGINE_RULES, pinned
+from modelfleet.errors import Problem
+from modelfleet.render import planned as formulas
+from modelfleet.render import pod_template_hash
+from modelfleet.spec.rules import SPEC_RULES
+from modelfleet.spec.service import ModelServiceSpec
+from modelfleet.spec.tree import (
+    UNKNOWN,
+    IsUnknown,
+    never_unknown,
+    pruned,
+    unknown_paths,
+    value_at,
+)
+from modelfleet.spec.validation import problems_of
+from modelfleet.spec.validation import spec_of as _spec_of
+
+RULES: Final = (*SPEC_RULES, *ENGINE_RULES)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``inputs`` with fixed defaults, the ``values`` known beforehand, and every problem.
+
+    With problems, ``inputs`` are as declared and ``values`` is empty.
+    """
+
+    inputs: dict[str, Any]
+    values: dict[str, Any]
+    problems: tuple[Problem, ...]
+
+
+def plan(
+    inputs: Mapping[str, Any],
+    *,
+    prior: Mapping[str, Any] | None = None,
+    is_unknown: IsUnknown = never_unknown,
+    unknown: object = None,
+) -> Plan:
+    """Return the plan of the ModelService declared by ``inputs``.
+
+    ``prior`` is the declaration in force, for the defaults it has fixed; ``unknown`` is put
+    where a value depends on one for which ``is_unknown`` holds.
+    """
+    if problems := problems_of(inputs, is_unknown=is_unknown, rules=RULES):
+        return Plan(inputs=dict(inputs), values={}, problems=tuple(problems))
+    complete = pinned(pruned(inputs), prior, is_unknown=is_unknown)
+    values = {
+        name: _value(paths, formula, complete, is_unknown=is_unknown, unknown=unknown)
+        for name, (paths, formula) in formulas.PLANNED.items()
+    }
+    hosted = complete.get("deployment") is not None
+    if next(unknown_paths(complete, is_unknown=is_unknown), None) is not None:
+        values["pod_template_hash"] = unknown if hosted else ""
+    else:
+        spec = ModelServiceSpec.model_validate(complete)
+        values["pod_template_hash"] = pod_template_hash(spec) if spec.hosted else ""
+    return Plan(inputs=complete, values=values, problems=())
+
+
+def spec_of(inputs: Mapping[str, Any]) -> ModelServiceSpec:
+    """Return the spec that fully known ``inputs`` declare, checked by every rule.
+
+    Raises:
+        SpecError: with every problem.
+    """
+    return _spec_of(inputs, rules=RULES)
+
+
+def _value(
+    paths: tuple[str, ...],
+    formula: Callable[..., Any],
+    inputs: Mapping[str, Any],
+    *,
+    is_unknown: IsUnknown,
+    unknown: object,
+) -> Any:
+    values = [
+        value_at(inputs, tuple(path.split(".")), model=ModelServiceSpec, is_unknown=is_unknown)
+        for path in paths
+    ]
+    return unknown if any(value is UNKNOWN for value in values) else formula(*values)

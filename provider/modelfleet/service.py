@@ -1,0 +1,119 @@
+"""A service as it is: what is live, told in AgentRun's status words.
+
+Reads objects and readiness, asks nobody. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from modelfleet import labels
+from modelfleet.cluster.readiness import Outcome, Ready, Waiting
+from modelfleet.cluster.reasons import sentences
+
+READY: Final = "READY"
+CREATING: Final = "CREATING"
+UPDATING: Final = "UPDATING"
+STOPPED: Final = "STOPPED"
+DEGRADED: Final = "DEGRADED"
+CREATE_FAILED: Final = "CREATE_FAILED"
+UPDATE_FAILED: Final = "UPDATE_FAILED"
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service in one cluster. Times are RFC 3339 in UTC, empty where not known."""
+
+    namespace: str
+    name: str
+    status: str
+    status_reason: str = ""
+    owner: str = ""
+    incarnation: str = ""
+    cluster_uid: str = ""
+    access_name: str = ""
+    created_at: str = ""
+    last_updated_at: str = ""
+    replicas: int = 0
+    ready_replicas: int = 0
+    gpus: int = 0
+    model: str = ""
+
+    @property
+    def id(self) -> str:
+        """Return ``namespace/name``."""
+        return f"{self.namespace}/{self.name}"
+
+
+def service_of(
+    primary: Mapping[str, Any],
+    *,
+    outcome: Outcome,
+    cluster_uid: str = "",
+    spec: Mapping[str, Any] | None = None,
+) -> Service:
+    """Return the service whose primary object is ``primary`` and whose readiness is ``outcome``.
+
+    ``spec`` is the declaration its record holds, for what people want to see in a table.
+    """
+    metadata = primary["metadata"]
+    annotations = metadata.get("annotations") or {}
+    deployment = (spec or {}).get("deployment") or {}
+    replicas = int((primary.get("spec") or {}).get("replicas", 0))
+    return Service(
+        namespace=metadata["namespace"],
+        name=(metadata.get("labels") or {}).get(labels.NAME, metadata["name"]),
+        status=_status(primary, outcome),
+        status_reason=" ".join(sentences(outcome.reasons)),
+        owner=annotations.get(labels.OWNER, ""),
+        incarnation=annotations.get(labels.INCARNATION, ""),
+        cluster_uid=cluster_uid,
+        access_name=annotations.get(labels.ACCESS_NAME, ""),
+        created_at=metadata.get("creationTimestamp", ""),
+        last_updated_at=_last_applied(metadata),
+        replicas=replicas,
+        ready_replicas=int((primary.get("status") or {}).get("readyReplicas") or 0),
+        gpus=replicas * _gpus_per_pod(deployment),
+        model=_model(spec or {}),
+    )
+
+
+def _status(primary: Mapping[str, Any], outcome: Outcome) -> str:
+    if primary["kind"] != "Deployment":
+        return READY
+    status = primary.get("status") or {}
+    serving = int(status.get("availableReplicas") or 0)
+    new = int(status.get("observedGeneration") or 0) <= 1
+    match outcome:
+        case Ready(reasons=reasons):
+            if (primary.get("spec") or {}).get("replicas") == 0:
+                return STOPPED
+            return DEGRADED if reasons else READY
+        case Waiting():
+            return CREATING if new and not serving else UPDATING
+        case _:
+            return CREATE_FAILED if new and not serving else UPDATE_FAILED
+
+
+def _last_applied(metadata: Mapping[str, Any]) -> str:
+    """Return when one of our managers last wrote the object, as its field ownership says."""
+    times = (
+        entry.get("time", "")
+        for entry in metadata.get("managedFields") or ()
+        if str(entry.get("manager", "")).startswith("modelfleet-")
+    )
+    return str(max(times, default=metadata.get("creationTimestamp", "")))
+
+
+def _model(spec: Mapping[str, Any]) -> str:
+    deployment = spec.get("deployment") or {}
+    if uri := (deployment.get("model") or {}).get("uri"):
+        return str(uri)
+    return str((spec.get("provider_settings") or {}).get("base_url", ""))
+
+
+def _gpus_per_pod(deployment: Mapping[str, Any]) -> int:
+    gpu = deployment.get("gpu")
+    return 0 if gpu is None else int(gpu.get("count", 1))
