@@ -9,7 +9,6 @@ engine makes one after another. The pool therefore has to be larger than the eng
 from __future__ import annotations
 
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 # Twice the parallelism that a large fleet would use.
@@ -34,7 +33,7 @@ def _pool_of_this_thread() -> ThreadPoolExecutor | None:
     while frame.f_back is not None:
         reference = frame.f_locals.get("executor_reference")
         pool = reference() if callable(reference) else None
-        if isinstance(pool, ThreadPoolExecutor) and threading.current_thread() in pool._threads:
+        if isinstance(pool, ThreadPoolExecutor):
             return pool
         frame = frame.f_back
     return None
