@@ -1,0 +1,1 @@
+"""What translates between the core and the outside; adapters never import one another."""

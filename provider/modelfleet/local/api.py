@@ -1,0 +1,123 @@
+"""The few requests a plane sends to its own API server: is it there, its nodes, its GPUs in use.
+
+Talks to loopback only, with the plane's admin token and its CA; proxies in the environment are
+not for it.
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from modelfleet.local.credentials import ADMIN, certificate_authority, tokens
+from modelfleet.local.errors import LocalError
+
+Object = dict[str, Any]
+
+_FIELD_MANAGER = "modelfleet-local"
+_PAGE = 500
+
+
+class Api:
+    """A client of one plane's API server; a context manager."""
+
+    def __init__(self, folder: Path, *, server: str, timeout_seconds: float = 30) -> None:
+        ca = certificate_authority((folder / "certificates" / "apiserver.crt").read_text())
+        self._http = httpx.Client(
+            base_url=server,
+            headers={"Authorization": f"Bearer {tokens(folder)[ADMIN]}"},
+            verify=ssl.create_default_context(cadata=ca),
+            timeout=timeout_seconds,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=32),
+        )
+
+    def __enter__(self) -> Api:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def refusal(self) -> str:
+        """Why the server is not ready for our token yet; ``""`` when it is."""
+        try:
+            for path in ("/readyz", "/api/v1/namespaces/default"):
+                reply = self._http.get(path)
+                if reply.status_code != httpx.codes.OK:
+                    return f"{path} answered {reply.status_code}"
+        except httpx.HTTPError as error:
+            return str(error) or type(error).__name__
+        return ""
+
+    def list_nodes(self, *, pool: str = "") -> list[Object]:
+        """All nodes, or those of one pool."""
+        selector = f"modelfleet.local/pool={pool}" if pool else ""
+        return self._list("/api/v1/nodes", labelSelector=selector)
+
+    def list_pods(self, *, node: str = "") -> list[Object]:
+        """Pods of all namespaces, or those on one node."""
+        return self._list("/api/v1/pods", fieldSelector=f"spec.nodeName={node}" if node else "")
+
+    def apply_node(self, node: Object) -> None:
+        """Create a node or bring it to what is given, status included."""
+        path = f"/api/v1/nodes/{node['metadata']['name']}"
+        status = {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": node["metadata"]["name"]},
+            "status": node["status"],
+        }
+        self._apply(path, node)  # the status counts only where this creates the node
+        self._apply(f"{path}/status", status)
+
+    def remove_node(self, name: str) -> None:
+        """Delete a node and the pods on it, at once: nothing runs there that could be drained."""
+        self._delete(f"/api/v1/nodes/{name}")
+        for pod in self.list_pods(node=name):
+            metadata = pod["metadata"]
+            self._delete(
+                f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}",
+                gracePeriodSeconds=0,
+            )
+
+    def _list(self, path: str, **parameters: str) -> list[Object]:
+        items: list[Object] = []
+        token = ""
+        while True:
+            query = {**parameters, "limit": str(_PAGE), "continue": token}
+            page = self._send("GET", path, params=query)
+            items += page["items"]
+            token = page["metadata"].get("continue", "")
+            if not token:
+                return items
+
+    def _apply(self, path: str, obj: Object) -> None:
+        self._send(
+            "PATCH",
+            path,
+            params={"fieldManager": _FIELD_MANAGER, "force": "true"},
+            headers={"Content-Type": "application/apply-patch+yaml"},
+            json=obj,
+        )
+
+    def _delete(self, path: str, **options: int) -> None:
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", **options}
+        self._send("DELETE", path, json=body)
+
+    def _send(self, method: str, path: str, **options: Any) -> Object:
+        try:
+            reply = self._http.request(method, quote(path), **options)
+            if reply.status_code == httpx.codes.NOT_FOUND and method == "DELETE":
+                return {}
+            reply.raise_for_status()
+        except httpx.HTTPStatusError as error:
+            cause = error.response.json().get("message", error.response.text)
+            raise LocalError(f"local cluster: {method} {path}: {cause}") from None
+        except httpx.HTTPError as error:
+            raise LocalError(f"local cluster: {method} {path}: {error}") from None
+        result: Object = reply.json()
+        return result

@@ -1,0 +1,105 @@
+"""Starts programs that outlive us, finds them again, and ends them: nobody else's.
+
+A plane's processes are known by their command line: one of the plane's programs, with a flag
+that points into the plane's own folder. There are no pid files, so none can be stale, lost, or
+point to a stranger that got the number later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+# The shell goes away at once: the program gets init as its parent, and we get no zombie and no
+# child to wait for. `exec` in the background gives the program its own command line.
+_DETACH = 'cd "$1" && log="$2" && shift 2 && exec "$@" >>"$log" 2>&1 </dev/null &'
+
+
+def start(argv: Sequence[str], *, folder: Path, log: Path, environ: Mapping[str, str]) -> None:
+    """Start ``argv`` in ``folder``, in a session of its own, its output appended to ``log``."""
+    subprocess.run(
+        ["/bin/sh", "-c", _DETACH, "sh", str(folder), str(log), *argv],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env=dict(environ),
+    )
+
+
+def find(folder: Path, programs: Iterable[str]) -> list[psutil.Process]:
+    """Processes of this user that run one of ``programs`` on files in ``folder``, oldest first."""
+    names = frozenset(programs)
+    user_id = os.getuid()
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            argv = process.cmdline()
+            if belongs(argv, folder=folder, programs=names) and process.uids().real == user_id:
+                found.append(process)
+    return sorted(found, key=lambda process: process.create_time())
+
+
+def belongs(argv: Sequence[str], *, folder: Path, programs: frozenset[str]) -> bool:
+    """Whether a command line is one of ``programs`` with a flag that points into ``folder``.
+
+    The slash behind the folder keeps planes apart whose paths begin alike.
+    """
+    if not argv or Path(argv[0]).name not in programs:
+        return False
+    return any(f"={folder}/" in argument for argument in argv[1:])
+
+
+def name_of(process: psutil.Process) -> str:
+    """The program's name, ``""`` when the process is gone."""
+    return Path(argv[0]).name if (argv := argv_of(process)) else ""
+
+
+def argv_of(process: psutil.Process) -> list[str]:
+    """The command line, empty when the process is gone."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def end(ended: Sequence[psutil.Process], *, timeout_seconds: float = 10) -> None:
+    """Ask each process to end, insist after the timeout, and return when all are gone.
+
+    psutil compares start times before it sends a signal, so a reused pid is never hit.
+    """
+    for process in ended:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, stubborn = psutil.wait_procs(ended, timeout=timeout_seconds)
+    for process in stubborn:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(stubborn, timeout=timeout_seconds)
+
+
+def last_lines(log: Path, *, count: int = 15) -> str:
+    """The end of a log file, ``""`` when there is none."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return ""
+    return "\n".join(lines[-count:])
+
+
+def wait_until_started(folder: Path, program: str, *, timeout_seconds: float = 2) -> bool:
+    """Whether ``program`` shows up among the processes of ``folder``: between fork and exec the
+    shell still wears its own name."""
+    deadline = time.monotonic() + timeout_seconds
+    while not find(folder, [program]):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True

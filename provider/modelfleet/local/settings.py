@@ -1,0 +1,59 @@
+"""What a plane remembers between two calls, in one small file: its ports and what was asked for."""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from modelfleet.local.components import HOST, Ports
+from modelfleet.local.credentials import write_private
+
+DEFAULT_GPUS = "h100-80gb:8x2,l4-24gb:4x4,mi300x-192gb:8x1"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``stages`` are paths of extra KWOK stage files."""
+
+    ports: Ports
+    gpus: str = DEFAULT_GPUS
+    chaos: bool = False
+    stages: tuple[str, ...] = field(default=())
+
+
+def read_settings(path: Path) -> Settings | None:
+    """The settings in ``path``; None where there are none that can be read."""
+    try:
+        document = json.loads(path.read_text())
+        ports = Ports(**document.pop("ports"))
+        stages = tuple(document.pop("stages"))
+        return Settings(ports=ports, stages=stages, **document)
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        # Half a file, or another version's: the plane's processes are found without it.
+        return None
+
+
+def write_settings(path: Path, settings: Settings) -> None:
+    """Write ``settings``, whole or not at all."""
+    write_private(path, json.dumps(asdict(settings), indent=2) + "\n")
+
+
+def free_ports() -> Ports:
+    """Two ports that nobody listens on now."""
+    with socket.socket() as first, socket.socket() as second:
+        for candidate in (first, second):
+            candidate.bind((HOST, 0))
+        return Ports(api_server=first.getsockname()[1], kubelet=second.getsockname()[1])
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on ``port`` of loopback now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
