@@ -10,18 +10,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final
 
+from modelfleet.cluster.container_state import short
 from modelfleet.cluster.objects import Object
+from modelfleet.cluster.pod_state import condition, finding, is_over
 from modelfleet.cluster.reasons import (
     Code,
     Failed,
     FieldNames,
+    Finding,
     Outcome,
     Ready,
     Reason,
     Waiting,
+    folded,
 )
+from modelfleet.cluster.revisions import hash_of
+from modelfleet.cluster.rollout import Rollout, Until
 
 __all__ = [
     "Code",
@@ -32,27 +38,22 @@ __all__ = [
     "Reason",
     "Until",
     "Waiting",
-    "current_hash",
     "readiness",
 ]
 
-Until = Literal["accepted", "available", "all"]
-
-TEMPLATE_HASH_LABEL: Final = "pod-template-hash"
-
-_QUOTA: Final = re.compile(r"exceeded quota: (?P<name>[^,]+), (?P<numbers>.*)")
-_WEBHOOK_DOWN: Final = re.compile(
-    r"failed calling webhook|timed? ?out|connection refused", re.IGNORECASE
-)
-_DENIED_FIELDS: Final = (
-    (re.compile(r"serviceaccount \S+ not found|service account"), "service_account"),
-    (re.compile(r"no PriorityClass"), "priority_class"),
-    (re.compile(r"RuntimeClass"), "runtime_class"),
-    (re.compile(r"memory usage per|memory max limit"), "memory"),
-    (re.compile(r"cpu usage per|cpu max limit"), "cpu"),
-)
 _PATIENT: Final = frozenset({Code.UNSCHEDULABLE, Code.GATED, Code.STARTING, Code.QUOTA})
-"""What may last as long as it likes: a progress deadline says nothing about it."""
+"""What may last as long as it likes: a progress deadline says nothing against it."""
+
+_EXCEEDED: Final = re.compile(r"exceeded quota: (?P<name>[^,]+), (?P<numbers>.*)")
+_PASSING: Final = re.compile(r"failed calling webhook|tim(ed|e) ?out|refused", re.IGNORECASE)
+_DENIED_FIELDS: Final = (
+    (re.compile(r"service ?account", re.IGNORECASE), "service_account"),
+    (re.compile(r"PriorityClass"), "priority_class"),
+    (re.compile(r"RuntimeClass"), "runtime_class"),
+    (re.compile(r"memory"), "memory"),
+    (re.compile(r"cpu"), "cpu"),
+)
+"""Field by a part of the message of built-in admission; webhooks name their own."""
 
 
 def readiness(
@@ -65,56 +66,136 @@ def readiness(
 ) -> Outcome:
     """Return whether ``deployment`` is ready, and if not, why, one reason per cause.
 
-    ``until``: ``accepted`` asks nothing more than that it exists; ``available`` that every pod is
+    ``until``: ``accepted`` asks nothing more than that it exists; ``available`` that all pods are
     of the present version and enough of them serve (replicas less what the strategy lets be
-    unavailable, never none); ``all`` that every pod serves. ``pods`` are the service's pods of any
-    version; ``current_hash`` (see :func:`current_hash`) tells which are of the present one, None
-    means all.
+    unavailable, but never none); ``all`` that every pod serves. ``pods`` are the service's pods,
+    of any version; ``current_hash`` (see ``revisions``) tells which are of the present one, None
+    means all of them.
     """
     fields = fields or FieldNames()
     if deployment is None or deployment["metadata"].get("deletionTimestamp"):
-        hint = "Somebody deleted it; run the deployment again to create it anew."
         state = "does not exist any more" if deployment is None else "is being deleted"
-        return Failed((Reason(Code.MISSING, f"the Deployment {state}", hint=hint),))
+        hint = "Somebody deleted it; run this again to create it anew."
+        return Failed((Reason(Code.MISSING, f"The Deployment {state}", hint=hint),))
     if until == "accepted":
         return Ready()
-    counts = Counts.of(deployment)
-    if not counts.observed:
-        text = "the Deployment controller has not seen the last change yet"
+    rollout = Rollout.of(deployment)
+    if not rollout.observed:
+        text = "The Deployment controller has not seen the last change yet"
         return Waiting((Reason(Code.NOT_OBSERVED, text),))
-    mine = [pod for pod in pods if current_hash is None or _hash_of(pod) == current_hash]
-    if counts.replicas == 0:
-        return _stopped(counts, left=len(mine))
-    reasons, fatal = _reasons(deployment, mine, counts, fields=fields, current_hash=current_hash)
-    if counts.serves(until):
-        return Ready(reasons)
-    return (Failed if fatal else Waiting)(reasons or (_rolling_out(deployment, counts),))
+    mine = [pod for pod in pods if current_hash is None or hash_of(pod) == current_hash]
+    if rollout.replicas == 0:
+        return _stopped(rollout, left=sum(not is_over(pod) for pod in mine))
+    findings = [
+        found for pod in mine if (found := finding(pod, fields=fields, old_pods=rollout.old))
+    ]
+    if rollout.serves(until):
+        # A pod that is over stays listed for hours after another has taken its place.
+        present = [found for found in findings if found.reason.code is not Code.POD_FAILED]
+        return Ready(folded(present, pods=rollout.replicas))
+    pod_reasons = folded(findings, pods=max(len(findings), rollout.replicas))
+    blocked = _blocked(deployment, rollout, fields=fields, current_hash=current_hash)
+    reasons = (*(each.reason for each in blocked), *pod_reasons)
+    if _deadline_passed(deployment, reasons, current_hash=current_hash):
+        text = "The rollout made no progress within its deadline"
+        hint = f"Raise {fields.startup} if its pods only need longer to start."
+        return Failed((*reasons, Reason(Code.PROGRESS_DEADLINE, text, fields.startup, hint)))
+    lost = sum(each.fatal for each in findings)
+    if lost > rollout.spare(until) or any(each.fatal for each in blocked):
+        return Failed(reasons)
+    return Waiting(reasons or (_rolling_out(rollout),))
 
 
-def current_hash(deployment: Object, replica_sets: Sequence[Object]) -> str:
-    """Return the ``pod-template-hash`` of the pods of the present version.
+def _stopped(rollout: Rollout, *, left: int) -> Outcome:
+    left = max(left, rollout.old + rollout.updated, rollout.terminating)
+    if left == 0:
+        return Ready()
+    return Waiting((Reason(Code.STOPPING, f"{_count(left)} still to stop"),))
 
-    It is that of the ReplicaSet whose pod template equals the Deployment's, which is how the
-    Deployment controller itself finds it; ``""`` while there is none. Revision annotations would
-    not do: during a rollback they lag behind the observed generation.
+
+def _rolling_out(rollout: Rollout) -> Reason:
+    text = f"{rollout.available} of {_count(rollout.replicas)} available"
+    if rollout.updated < rollout.replicas:
+        text += f", {rollout.updated} of the new version"
+    if rollout.old:
+        text += f", {rollout.old} of the former version still to stop"
+    return Reason(Code.ROLLING_OUT, text)
+
+
+def _count(pods: int) -> str:
+    return "1 pod" if pods == 1 else f"{pods} pods"
+
+
+def _blocked(
+    deployment: Object, rollout: Rollout, *, fields: FieldNames, current_hash: str | None
+) -> list[Finding]:
+    """Return what keeps pods from even being made, fatal first: refused, no quota, paused."""
+    found: list[Finding] = []
+    if failure := _message(deployment, "ReplicaFailure", "True", current_hash):
+        found.append(_not_created(failure, rollout, fields))
+    if deployment["spec"].get("paused"):
+        hint = "Somebody paused it; resume it with kubectl rollout resume."
+        found.append(Finding(Reason(Code.PAUSED, "The rollout is paused", hint=hint)))
+    return found
+
+
+def _deadline_passed(
+    deployment: Object, reasons: Sequence[Reason], *, current_hash: str | None
+) -> bool:
+    """Return whether the controller gave up on it, and nothing is known that may yet resolve."""
+    if not _message(deployment, "Progressing", "False", current_hash):
+        return False
+    return not reasons or any(reason.code not in _PATIENT for reason in reasons)
+
+
+def _message(deployment: Object, kind: str, status: str, current_hash: str | None) -> str:
+    """Return the message of a condition if it holds and is about the present version.
+
+    Conditions outlive the version they were written for; both kinds read here name its ReplicaSet.
     """
-    wanted = template_digest(deployment)
-    same = [each for each in replica_sets if template_digest(each) == wanted]
-    oldest = min(same, key=lambda each: each["metadata"]["creationTimestamp"], default=None)
-    return _hash_of(oldest) if oldest else ""
+    found = condition(deployment, kind)
+    message = str(found.get("message", ""))
+    if found.get("status") != status:
+        return ""
+    if current_hash is None:
+        return message
+    return message if current_hash and f"-{current_hash}" in message else ""
 
 
-def template_digest(obj: Object) -> str:
-    """Return what two pod templates have in common exactly when they make the same pods."""
-    if digest := obj.get(DIGEST_KEY):
-        return str(digest)
-    template = (obj.get("spec") or {}).get("template") or {}
-    metadata = template.get("metadata") or {}
-    labels = {
-        key: value
-        for key, value in (metadata.get("labels") or {}).items()
-        if key != TEMPLATE_HASH_LABEL
-    }
-    annotations = metadata.get("annotations") or {}
-    canonical = json.dumps([labels, annotations, template.get("spec")], sort_keys=True)
-    return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
+def _not_created(message: str, rollout: Rollout, fields: FieldNames) -> Finding:
+    """Return why the API server did not take a pod, from a ReplicaSet's FailedCreate message."""
+    if exceeded := _EXCEEDED.search(message):
+        return Finding(_over_quota(exceeded["name"], exceeded["numbers"], rollout, fields))
+    if _PASSING.search(message):
+        text = f"Pods cannot be created at present: {short(message)}"
+        hint = "Look into what serves that admission webhook."
+        return Finding(Reason(Code.CREATE_FAILED, text, hint=hint))
+    if "forbidden" not in message and "denied" not in message and "invalid" not in message:
+        return Finding(Reason(Code.CREATE_FAILED, f"Pods cannot be created: {short(message)}"))
+    # A webhook's message is its author's, and may name anything; only our own words are matched.
+    builtin = "" if "admission webhook" in message else message
+    attribute = next((name for part, name in _DENIED_FIELDS if part.search(builtin)), "")
+    field = getattr(fields, attribute) if attribute else ""
+    hint = f"Change {field or 'what it names'}, or ask whoever keeps that policy."
+    text = f"The cluster refuses its pods: {short(message)}"
+    return Finding(Reason(Code.ADMISSION_DENIED, text, field, hint), fatal=True)
+
+
+def _over_quota(name: str, numbers: str, rollout: Rollout, fields: FieldNames) -> Reason:
+    asked = numbers.split("used:", 1)[0]
+    field = fields.replicas
+    for part, candidate in (
+        ("/", fields.gpu_count),
+        ("memory", fields.memory),
+        ("cpu", fields.cpu),
+    ):
+        if part in asked:
+            field = candidate
+            break
+    hint = f"Lower {field}, or have ResourceQuota {name} of the namespace raised."
+    if rollout.old:
+        hint += (
+            f" Pods of the former version ({rollout.old}) still count; {fields.strategy} can make "
+            "them stop first."
+        )
+    return Reason(Code.QUOTA, f"Quota {name} leaves no room for a pod ({numbers})", field, hint)

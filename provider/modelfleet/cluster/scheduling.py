@@ -59,8 +59,8 @@ def unschedulable(
     hint = first.hint
     if old_pods and first.field in (fields.gpu_count, fields.cpu, fields.memory):
         hint += (
-            f" {old_pods} pods of the former version still hold theirs; {fields.strategy} can make "
-            "them stop first."
+            f" Pods of the former version ({old_pods}) still hold theirs; {fields.strategy} can "
+            "make them stop first."
         )
     return Reason(
         Code.UNSCHEDULABLE,
@@ -111,18 +111,18 @@ def obstacle(clause: tuple[int, str], pod_spec: Mapping[str, Any], fields: Field
         return _tainted(nodes, taint["key"].strip(), taint["value"].strip(), fields)
     if claim := _MISSING_CLAIM.search(reason):
         hint = f"Create PersistentVolumeClaim {claim['name']}, or change {fields.storage}."
-        return Obstacle(0, nodes, f"wait for volume claim {claim['name']}", fields.storage, hint)
+        return Obstacle(0, nodes, f"waiting for volume claim {claim['name']}", fields.storage, hint)
     for known, build in _BUILDERS:
         if known in reason:
             return build(nodes, pod_spec, fields)
-    return Obstacle(4, nodes, f"say {reason!r}", "", "Ask whoever runs the cluster.")
+    return Obstacle(4, nodes, f"saying {reason!r}", "", "Ask whoever runs the cluster.")
 
 
 def _shortage(
     nodes: int, resource: str, pod_spec: Mapping[str, Any], fields: FieldNames
 ) -> Obstacle:
     asked = requested(pod_spec, resource)
-    phrase = f"lack free {resource}" + (f" ({asked} asked per pod)" if asked else "")
+    phrase = f"short of {resource}" + (f" ({asked} asked per pod)" if asked else "")
     field = {
         "cpu": fields.cpu,
         "memory": fields.memory,
@@ -137,10 +137,10 @@ def _tainted(nodes: int, key: str, value: str, fields: FieldNames) -> Obstacle:
     if key.startswith(("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")):
         # Put there by Kubernetes itself: the node is ill, and tolerating that helps nobody.
         state = key.split("/", 1)[1]
-        return Obstacle(3, nodes, f"are {state}", "", "Wait for the nodes, or mend them.")
+        return Obstacle(3, nodes, state, "", "Wait for the nodes, or mend them.")
     taint = f"{key}={value}" if value else key
     hint = f"Add a toleration of {taint} to {fields.tolerations} to use these nodes."
-    return Obstacle(2, nodes, f"have taint {taint}", fields.tolerations, hint)
+    return Obstacle(2, nodes, f"with taint {taint}", fields.tolerations, hint)
 
 
 def _unknown_taints(nodes: int, _spec: Mapping[str, Any], fields: FieldNames) -> Obstacle:
@@ -148,7 +148,7 @@ def _unknown_taints(nodes: int, _spec: Mapping[str, Any], fields: FieldNames) ->
         f"Compare {fields.tolerations} with the taints of the nodes (kubectl describe nodes), and "
         "look for nodes that are not ready."
     )
-    phrase = "have taints that are not tolerated"
+    phrase = "with taints that are not tolerated"
     return Obstacle(2, nodes, phrase, fields.tolerations, hint)
 
 
@@ -159,7 +159,7 @@ def _mismatched(nodes: int, pod_spec: Mapping[str, Any], fields: FieldNames) -> 
     return Obstacle(
         1,
         nodes,
-        f"do not carry {told}" if told else "do not match selector and affinity",
+        f"without {told}" if told else "not matching selector and affinity",
         field,
         f"Compare {field} with the labels of the nodes, or add nodes that carry them.",
     )
@@ -198,20 +198,23 @@ def _fixed(rank: int, phrase: str, field: str, hint: str) -> Callable[..., Obsta
 _ASK_STORAGE: Final = "Check {field} and where its volume is."
 _ASK_AFFINITY: Final = "Relax {field}, or add nodes."
 _BUILDERS: Final[tuple[tuple[str, Callable[..., Obstacle]], ...]] = (
-    ("Too many pods", _fixed(0, "run as many pods as they may", "", "Add nodes.")),
+    ("Too many pods", _fixed(0, "full, with as many pods as a node may run", "", "Add nodes.")),
     ("node affinity/selector", _mismatched),
     ("untolerated taint", _unknown_taints),
     ("taints that the pod didn't tolerate", _unknown_taints),
-    ("were unschedulable", _fixed(3, "are cordoned", "", "Uncordon the nodes, or add others.")),
-    ("anti-affinity", _fixed(1, "run a pod this one avoids", "affinity", _ASK_AFFINITY)),
-    ("pod affinity", _fixed(1, "lack the pod this one wants beside it", "affinity", _ASK_AFFINITY)),
-    ("topology spread", _fixed(1, "would break the topology spread", "affinity", _ASK_AFFINITY)),
-    ("free ports", _fixed(1, "use the host port already", "pod_overrides", _ASK_AFFINITY)),
-    ("unbound immediate", _fixed(0, "wait for a volume to be bound", "storage", _ASK_STORAGE)),
-    ("volume node affinity", _fixed(1, "cannot reach the volume", "storage", _ASK_STORAGE)),
-    ("volume", _fixed(1, "cannot mount the volume", "storage", _ASK_STORAGE)),
-    ("pvc(s)", _fixed(1, "cannot mount the volume", "storage", _ASK_STORAGE)),
-    ("storage", _fixed(1, "lack storage", "storage", _ASK_STORAGE)),
+    ("were unschedulable", _fixed(3, "cordoned", "", "Uncordon the nodes, or add others.")),
+    ("anti-affinity", _fixed(1, "with a pod that this one avoids", "affinity", _ASK_AFFINITY)),
+    (
+        "pod affinity",
+        _fixed(1, "without the pod that this one wants beside it", "affinity", _ASK_AFFINITY),
+    ),
+    ("topology spread", _fixed(1, "against the topology spread", "affinity", _ASK_AFFINITY)),
+    ("free ports", _fixed(1, "with the host port in use", "pod_overrides", _ASK_AFFINITY)),
+    ("unbound immediate", _fixed(0, "waiting for a volume to be bound", "storage", _ASK_STORAGE)),
+    ("volume node affinity", _fixed(1, "out of reach of the volume", "storage", _ASK_STORAGE)),
+    ("volume", _fixed(1, "unable to mount the volume", "storage", _ASK_STORAGE)),
+    ("pvc(s)", _fixed(1, "unable to mount the volume", "storage", _ASK_STORAGE)),
+    ("storage", _fixed(1, "short of storage", "storage", _ASK_STORAGE)),
 )
 """By a part of the scheduler's reason; the first match decides, so the more special come first."""
 

@@ -1,0 +1,286 @@
+"""What is wrong with one container, told in terms of what was declared.
+
+Reads states the way the kubelet writes them: waiting with a reason, terminated, running but not
+ready. Pure: one status and its part of the pod's spec in, one finding out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from modelfleet.cluster.reasons import Code, FieldNames, Finding, Reason
+
+CRASHES_UNTIL_FAILED: Final = 3
+"""Restarts after which a container that crashes is taken to go on crashing."""
+
+OOM_KILLS_UNTIL_FAILED: Final = 2
+"""The first may be bad luck (a neighbour, a first request); the same again is a limit too low."""
+
+_SIGKILL, _SIGTERM = 137, 143
+_TEXT_LIMIT: Final = 300
+
+_PULL_TRIES_AGAIN: Final = re.compile(
+    r"toomanyrequests|rate limit|\b429\b|\b50[0234]\b|timed? ?out|deadline exceeded|"
+    r"connection re|no such host|handshake|EOF|unavailable|temporar|try again",
+    re.IGNORECASE,
+)
+_PULL_DENIED: Final = re.compile(
+    r"denied|unauthori[sz]ed|authenti|forbidden|\b40[13]\b|basic auth|authorization", re.IGNORECASE
+)
+_PULL_ABSENT: Final = re.compile(
+    r"not ?found|manifest unknown|does not exist|no match for platform|no matching manifest|"
+    r"invalid reference|not present with pull policy|couldn't parse|failed to apply default image",
+    re.IGNORECASE,
+)
+_MISSING_SECRET: Final = re.compile(
+    r'(?P<kind>secret|configmap) "(?P<name>[^"]+)" not found|'
+    r"couldn't find key (?P<key>\S+) in (?P<of>Secret|ConfigMap) [^/\s]+/(?P<holder>\S+)"
+)
+_NO_SUCH_PROGRAM: Final = re.compile(r"executable file not found|no such file or directory")
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container as the kubelet reports it, beside its part of the pod's spec."""
+
+    status: Mapping[str, Any]
+    spec: Mapping[str, Any]
+    init: bool
+
+    @property
+    def name(self) -> str:
+        """Name of the container."""
+        return str(self.status.get("name", ""))
+
+    @property
+    def sidecar(self) -> bool:
+        """Whether it starts with the init containers and then stays."""
+        return self.init and self.spec.get("restartPolicy") == "Always"
+
+    @property
+    def called(self) -> str:
+        """What a sentence calls it."""
+        kind = "sidecar" if self.sidecar else "init container" if self.init else "container"
+        return f"{kind} {self.name}"
+
+    @property
+    def restarts(self) -> int:
+        """How often the kubelet started it again."""
+        return int(self.status.get("restartCount") or 0)
+
+    @property
+    def end(self) -> Mapping[str, Any]:
+        """How it last ended: the present end, else the former one; empty if it never ended."""
+        return self._state("state") or self._state("lastState")
+
+    def _state(self, which: str) -> Mapping[str, Any]:
+        state: Mapping[str, Any] = self.status.get(which) or {}
+        return state.get("terminated") or {}
+
+    @property
+    def waiting(self) -> Mapping[str, Any]:
+        """Why it is not running, empty while it is."""
+        waiting: Mapping[str, Any] = (self.status.get("state") or {}).get("waiting") or {}
+        return waiting
+
+    @property
+    def running(self) -> bool:
+        """Whether its process runs now."""
+        return bool((self.status.get("state") or {}).get("running"))
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more is expected of it: it serves, or has done its part of the start."""
+        if self.init and not self.sidecar:
+            ended = self._state("state")
+            return bool(ended) and ended.get("exitCode") == 0
+        return bool(self.status.get("ready") or (self.sidecar and self.status.get("started")))
+
+
+def container_finding(container: Container, *, fields: FieldNames) -> Finding:
+    """Return what holds up a container that is not done. The text has no subject, the pod."""
+    found = _by_state(container, fields)
+    return replace(found, reason=replace(found.reason, container=container.name))
+
+
+def _by_state(container: Container, fields: FieldNames) -> Finding:
+    cause = str(container.waiting.get("reason", ""))
+    if judge := _BY_WAITING_REASON.get(cause):
+        return judge(container, fields)
+    if container.end and (not container.running or container.restarts):
+        return _crashed(container, fields)
+    if container.running:
+        return _not_ready_yet(container, fields)
+    return Finding(Reason(Code.STARTING, f"is starting its {container.called}"))
+
+
+def _image_pull(container: Container, fields: FieldNames) -> Finding:
+    message = str(container.waiting.get("message", ""))
+    image = str(container.spec.get("image") or container.status.get("image") or "")
+    # "Back-off pulling image" alone is all that older kubelets say while they wait: no verdict.
+    cause = re.sub(r'^Back-off pulling image "[^"]*"(: )?', "", message)
+    text = f"cannot pull image {image}" + (f": {short(cause)}" if cause else "")
+    if _PULL_TRIES_AGAIN.search(cause):
+        hint = "The registry is slow, limited or down; the node tries again."
+        return Finding(Reason(Code.IMAGE_PULL, text, fields.image, hint))
+    if _PULL_DENIED.search(cause):
+        hint = (
+            f"Check the name in {fields.image}, and that {fields.service_account} names an account "
+            "with an image pull secret for that registry."
+        )
+        return Finding(Reason(Code.IMAGE_PULL, text, fields.image, hint), fatal=True)
+    if cause and (_PULL_ABSENT.search(cause) or container.waiting["reason"] in _NEVER_PULLED):
+        hint = f"Correct {fields.image} or {fields.image_version}: no such image can be had."
+        return Finding(Reason(Code.IMAGE_PULL, text, fields.image, hint), fatal=True)
+    return Finding(Reason(Code.IMAGE_PULL, text, fields.image, "The node tries again."))
+
+
+_NEVER_PULLED: Final = ("InvalidImageName", "ErrImageNeverPull", "SignatureValidationFailed")
+
+
+def _config_missing(container: Container, fields: FieldNames) -> Finding:
+    message = str(container.waiting.get("message", ""))
+    field, hint = fields.env, f"Correct what {fields.env} refers to."
+    if missing := _MISSING_SECRET.search(message):
+        kind = "ConfigMap" if "configmap" in (missing["kind"], missing["of"] or "") else "Secret"
+        kind = missing["of"] or kind
+        name = missing["name"] or missing["holder"]
+        field = fields.of_secret.get(name, fields.env)
+        what = f"key {missing['key']} in {kind} {name}" if missing["key"] else f"{kind} {name}"
+        hint = f"Create {what} in the same namespace, or change {field}."
+    text = f"cannot start its {container.called}: {short(message)}"
+    return Finding(Reason(Code.CONFIG_MISSING, text, field, hint), fatal=True)
+
+
+def _cannot_be_started(container: Container, fields: FieldNames) -> Finding:
+    backing_off = container.waiting.get("reason") == "CrashLoopBackOff"
+    told_by = container.end if backing_off or not container.waiting else container.waiting
+    message = str(told_by.get("message", ""))
+    absent = _NO_SUCH_PROGRAM.search(message) is not None
+    hint = f"Correct {fields.command}: the image must have that program."
+    if not absent:
+        hint = f"Check {fields.command}, {fields.image} and {fields.runtime_class}."
+    return Finding(
+        Reason(
+            Code.CRASH_LOOP,
+            f"cannot start its {container.called}: {short(message)}",
+            fields.command,
+            hint,
+        ),
+        fatal=absent or container.restarts >= CRASHES_UNTIL_FAILED,
+    )
+
+
+def _crashed(container: Container, fields: FieldNames) -> Finding:
+    """Return what to say of a container that ended by itself or was ended, and comes back."""
+    end, count = container.end, container.restarts
+    times = f"{count} restart" + ("" if count == 1 else "s")
+    if end.get("reason") == "OOMKilled":
+        return _out_of_memory(container, fields, times)
+    if end.get("reason") in ("StartError", "ContainerCannotRun"):
+        return _cannot_be_started(container, fields)
+    # Fatal only while it is down: what runs again may have got over it (a model server came back).
+    fatal = count >= CRASHES_UNTIL_FAILED and not container.running
+    if budget := _used_up_startup_budget(container):
+        hint = (
+            f"Raise {fields.startup} (now {budget:g} s) if it was still loading; if not, see why "
+            "its health path does not answer."
+        )
+        text = f"{container.called} was stopped, not started within {budget:g} s, {times}"
+        return Finding(Reason(Code.PROBE_FAILING, text, fields.startup, hint), fatal)
+    code = end.get("exitCode")
+    if code in (126, 127):
+        field = fields.command
+        hint = f"Check {fields.command}: the shell found no such program (exit code {code})."
+    elif container.sidecar:
+        field, hint = (
+            fields.pod_overrides,
+            f"See its log; sidecars come from {fields.pod_overrides}.",
+        )
+    elif container.init:
+        field, hint = fields.model, f"Check {fields.model} and its credentials."
+    else:
+        field = fields.args
+        hint = f"Check {fields.args}, {fields.env} and the model."
+    text = f"{container.called} exits with code {code}, {times}"
+    if container.running:
+        text += ", runs again now"
+    return Finding(Reason(Code.CRASH_LOOP, text, field, hint), fatal)
+
+
+def _out_of_memory(container: Container, fields: FieldNames, times: str) -> Finding:
+    limit = ((container.spec.get("resources") or {}).get("limits") or {}).get("memory", "")
+    kills = container.restarts + (not container.running and not container.waiting)
+    text = f"{container.called} was killed, out of memory, {times}"
+    hint = f"Raise {fields.memory}" + (f" above the present limit of {limit}." if limit else ".")
+    reason = Reason(Code.OOM_KILLED, text, fields.memory, hint)
+    return Finding(reason, fatal=kills >= OOM_KILLS_UNTIL_FAILED)
+
+
+def _used_up_startup_budget(container: Container) -> float | None:
+    """Return the budget in seconds if the container was most likely stopped by its startup probe.
+
+    The status does not say who sent the signal: we infer it from a container that lived about as
+    long as its budget and then died of one. Events know, and ``diagnosis`` reads them.
+    """
+    budget = startup_budget_seconds(container.spec)
+    end = container.end
+    if budget is None or end.get("exitCode") not in (_SIGKILL, _SIGTERM):
+        return None
+    try:
+        began = datetime.fromisoformat(str(end.get("startedAt")))
+        ended = datetime.fromisoformat(str(end.get("finishedAt")))
+    except ValueError:
+        return None
+    lived = (ended - began).total_seconds()
+    # From above: the probe's last period, and the time it was given to stop.
+    return budget if 0.9 * budget <= lived <= 1.5 * budget + 120 else None
+
+
+def startup_budget_seconds(container_spec: Mapping[str, Any]) -> float | None:
+    """Return how long the startup probe lets a container start; None without such a probe."""
+    probe = container_spec.get("startupProbe")
+    if not probe:
+        return None
+    tries, period = probe.get("failureThreshold", 3), probe.get("periodSeconds", 10)
+    return float(probe.get("initialDelaySeconds", 0) + tries * period)
+
+
+def _not_ready_yet(container: Container, fields: FieldNames) -> Finding:
+    budget = startup_budget_seconds(container.spec)
+    if container.init:
+        text = f"runs its {container.called}"
+        return Finding(Reason(Code.STARTING, text))
+    if budget is not None and not container.status.get("started"):
+        text = f"{container.called} runs and is still starting, it may take {budget:g} s"
+        return Finding(Reason(Code.STARTING, text, fields.startup))
+    return Finding(
+        Reason(
+            Code.PROBE_FAILING,
+            f"{container.called} runs, but its readiness probe does not pass",
+            hint="It is up but does not answer as healthy; see its log.",
+        )
+    )
+
+
+_BY_WAITING_REASON: Final[dict[str, Callable[[Container, FieldNames], Finding]]] = {
+    "ErrImagePull": _image_pull,
+    "ImagePullBackOff": _image_pull,
+    "ImageInspectError": _image_pull,
+    "RegistryUnavailable": _image_pull,
+    **dict.fromkeys(_NEVER_PULLED, _image_pull),
+    "CreateContainerConfigError": _config_missing,
+    "CreateContainerError": _cannot_be_started,
+    "RunContainerError": _cannot_be_started,
+    "CrashLoopBackOff": _crashed,
+}
+
+
+def short(text: str) -> str:
+    """Return ``text`` on one line and not longer than a sentence may be."""
+    line = " ".join(text.split())
+    return line if len(line) <= _TEXT_LIMIT else line[: _TEXT_LIMIT - 1] + "…"
