@@ -1,0 +1,186 @@
+"""What the rest of modelfleet asks of the live copies: services to wait for, resources to read.
+
+:class:`LiveServices` joins Deployments with their pods and waits until they are ready or gone;
+:class:`LiveObjects` reads the objects of many resources at the cost of reading one. Both are made
+once per process and cluster. Whether a service is ready is not decided here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from typing import Final, Protocol
+
+from modelfleet import labels
+from modelfleet.cluster.client import Client
+from modelfleet.cluster.mirror import Key, key_of
+from modelfleet.cluster.objects import DEPLOYMENT, POD, REPLICA_SET, Kind, Object
+from modelfleet.cluster.reasons import Code, Outcome, Reason, Waiting
+from modelfleet.cluster.revisions import current_hash
+from modelfleet.cluster.slim import slim_deployment, slim_pod, slim_replica_set
+from modelfleet.cluster.watch import SharedWatch
+
+_OURS: Final = f"{labels.MANAGED_BY}={labels.MANAGED_BY_VALUE}"
+_NAMED: Final = labels.NAME
+"""Pods and ReplicaSets carry the selector labels only."""
+
+_PAGE_OF_PODS: Final = 500
+"""A pod on the wire is ten times what is kept of it: never decode thousands at once."""
+
+
+class Evaluate(Protocol):
+    """How a service is judged; ``functools.partial(readiness, until=…, fields=…)`` is one."""
+
+    def __call__(
+        self, deployment: Object | None, pods: Sequence[Object], *, current_hash: str | None
+    ) -> Outcome:
+        """Return the outcome of what is seen now."""
+        ...
+
+
+class LiveServices:
+    """Deployments and their pods, followed together for everyone who waits for one."""
+
+    def __init__(self, client: Client) -> None:
+        """Nothing is sent before the first wait."""
+        self._deployments = SharedWatch(
+            client, DEPLOYMENT, label_selector=_OURS, slim=slim_deployment
+        )
+        self._pods = SharedWatch(
+            client, POD, label_selector=_NAMED, slim=slim_pod, page_size=_PAGE_OF_PODS
+        )
+        self._replica_sets = SharedWatch(
+            client,
+            REPLICA_SET,
+            label_selector=_NAMED,
+            slim=slim_replica_set,
+            page_size=_PAGE_OF_PODS,
+        )
+
+    async def until(
+        self,
+        applied: Object,
+        evaluate: Evaluate,
+        *,
+        timeout_seconds: float,
+        on_progress: Callable[[Waiting], None] | None = None,
+    ) -> Outcome:
+        """Wait until ``evaluate`` says Ready or Failed; at the timeout return the last Waiting.
+
+        ``applied`` is the Deployment as the write that is waited for returned it: nothing older is
+        ever judged. ``on_progress`` is called whenever the reasons change. Raises UnavailableError
+        when the server cannot be reached for a minute, and ForbiddenError.
+        """
+        key, changed = key_of(applied), asyncio.Event()
+        deadline = asyncio.get_running_loop().time() + timeout_seconds
+        outcome: Outcome = Waiting(())
+        with ExitStack() as stack:
+            followed = [self._deployments, self._pods]
+            for watch in followed:
+                stack.enter_context(watch.interest(key, changed))
+            self._deployments.observe(applied)
+            while True:
+                changed.clear()
+                for watch in followed:
+                    watch.raise_failure()
+                if self._replica_sets not in followed and self._has_versions(applied, key):
+                    followed.append(self._replica_sets)
+                    stack.enter_context(self._replica_sets.interest(key, changed))
+                if all(watch.synced for watch in followed):
+                    last, outcome = outcome, self._evaluated(applied, key, evaluate)
+                    if not isinstance(outcome, Waiting):
+                        return outcome
+                    if on_progress is not None and outcome != last:
+                        on_progress(outcome)
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        await changed.wait()
+                except TimeoutError:
+                    return _timed_out(outcome, followed)
+
+    async def until_gone(self, deployment: Object, *, timeout_seconds: float) -> Object | None:
+        """Wait until that very Deployment (by UID) is no more; return what is left at the timeout.
+
+        Deleted in the foreground, it is gone after its pods. Raises as :meth:`until` does.
+        """
+        return await self._deployments.until_gone(deployment, timeout_seconds=timeout_seconds)
+
+    def pods(self, applied: Object) -> tuple[Object, ...]:
+        """Return the pods of that Deployment's service as last heard of, for a diagnosis."""
+        return self._pods.objects(key_of(applied))
+
+    async def aclose(self) -> None:
+        """End all watches. Whoever still waits gets UnavailableError."""
+        for watch in (self._deployments, self._pods, self._replica_sets):
+            await watch.aclose()
+
+    def _evaluated(self, applied: Object, key: Key, evaluate: Evaluate) -> Outcome:
+        deployment = self._deployment(applied, key)
+        version = None
+        if deployment is not None and self._has_versions(applied, key):
+            version = current_hash(deployment, self._replica_sets.objects(key))
+        return evaluate(deployment, self._pods.objects(key), current_hash=version)
+
+    def _has_versions(self, applied: Object, key: Key) -> bool:
+        """Return whether there can be pods of an older version.
+
+        There cannot where the Deployment is as it was created, which spares the first rollout of a
+        whole fleet the watch of its ReplicaSets.
+        """
+        deployment = self._deployment(applied, key)
+        return deployment is not None and deployment["metadata"].get("generation", 1) > 1
+
+    def _deployment(self, applied: Object, key: Key) -> Object | None:
+        """Return the live state of ``applied``: a namesake made since is another Deployment."""
+        uid = applied["metadata"]["uid"]
+        same = (each for each in self._deployments.objects(key) if each["metadata"]["uid"] == uid)
+        return next(same, None)
+
+
+def _timed_out(outcome: Outcome, followed: Iterable[SharedWatch]) -> Outcome:
+    """Return the last outcome; where the server went silent meanwhile, that comes first."""
+    told = outcome.reasons
+    for watch in followed:
+        if watch.trouble:
+            text = f"The API server cannot be asked at the moment: {watch.trouble}"
+            return Waiting((Reason(Code.UNREACHABLE, text), *told))
+    return Waiting(told or (Reason(Code.UNREACHABLE, "The API server has not answered yet"),))
+
+
+class LiveObjects:
+    """The objects of all resources, whole, for reads: their number costs no requests.
+
+    One LIST and one WATCH per kind serve every read of the process; what that promises is said at
+    :meth:`SharedWatch.fresh`.
+    """
+
+    def __init__(
+        self, client: Client, kinds: Iterable[Kind], *, label_selector: str = _OURS
+    ) -> None:
+        """Nothing is sent before the first read."""
+        self._watches = [SharedWatch(client, kind, label_selector=label_selector) for kind in kinds]
+
+    async def read(self, key: Key) -> tuple[Object, ...]:
+        """Return the objects of one resource, in the order of the kinds. Read only."""
+        await self._fresh()
+        return tuple(obj for watch in self._watches for obj in watch.objects(key))
+
+    async def read_all(self) -> tuple[Object, ...]:
+        """Return the objects of all resources, in the order of the kinds. Read only."""
+        await self._fresh()
+        return tuple(obj for watch in self._watches for obj in watch.everything())
+
+    def observe(self, obj: Object) -> None:
+        """Let reads see at once what a write of this process returned."""
+        for watch in self._watches:
+            if watch.kind.kind == obj["kind"]:
+                watch.observe(obj)
+
+    async def aclose(self) -> None:
+        """End all watches."""
+        for watch in self._watches:
+            await watch.aclose()
+
+    async def _fresh(self) -> None:
+        await asyncio.gather(*(watch.fresh() for watch in self._watches))

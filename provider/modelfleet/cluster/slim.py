@@ -1,0 +1,83 @@
+"""What is kept of an object while services are waited for.
+
+A process may hold thousands of pods in memory. What readiness and its hints read stays; field
+ownership, annotations and the rest of the specs, which is most of an object, goes. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from modelfleet.cluster.objects import Object
+from modelfleet.cluster.revisions import DIGEST_KEY, template_digest
+
+_METADATA: Final = (
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "finalizers",
+    "labels",
+)
+_POD_SPEC: Final = ("nodeName", "nodeSelector", "affinity", "initContainers", "containers")
+_CONTAINER: Final = ("name", "image", "resources", "restartPolicy", "startupProbe")
+_POD_STATUS: Final = (
+    "phase",
+    "reason",
+    "message",
+    "conditions",
+    "initContainerStatuses",
+    "containerStatuses",
+)
+_CONTAINER_STATUS: Final = ("name", "state", "lastState", "ready", "started", "restartCount")
+_DEPLOYMENT_SPEC: Final = ("replicas", "strategy", "paused")
+
+
+def slim_pod(pod: Object) -> Object:
+    """Return the parts of a pod that tell why it is not ready."""
+    status = _part(pod.get("status") or {}, _POD_STATUS)
+    for statuses in ("initContainerStatuses", "containerStatuses"):
+        if statuses in status:
+            status[statuses] = _parts(status[statuses], _CONTAINER_STATUS)
+    spec = _part(pod.get("spec") or {}, _POD_SPEC)
+    for containers in ("initContainers", "containers"):
+        if containers in spec:
+            spec[containers] = _parts(spec[containers], _CONTAINER)
+    return {**_head(pod), "spec": spec, "status": status}
+
+
+def slim_deployment(deployment: Object) -> Object:
+    """Return the parts of a Deployment that tell how far its rollout is."""
+    return {
+        **_head(deployment),
+        "spec": _part(deployment.get("spec") or {}, _DEPLOYMENT_SPEC),
+        "status": deployment.get("status") or {},
+        DIGEST_KEY: template_digest(deployment),
+    }
+
+
+def slim_replica_set(replica_set: Object) -> Object:
+    """Return what tells the versions of a Deployment apart."""
+    return {**_head(replica_set), DIGEST_KEY: template_digest(replica_set)}
+
+
+def whole(obj: Object) -> Object:
+    """Return the object as it came, for those who compare every field."""
+    return obj
+
+
+def _head(obj: Object) -> Object:
+    metadata = _part(obj["metadata"], _METADATA)
+    return {"apiVersion": obj.get("apiVersion"), "kind": obj.get("kind"), "metadata": metadata}
+
+
+def _part(mapping: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    return {key: mapping[key] for key in keys if key in mapping}
+
+
+def _parts(mappings: Iterable[Mapping[str, Any]], keys: Iterable[str]) -> list[dict[str, Any]]:
+    return [_part(mapping, keys) for mapping in mappings]
