@@ -106,7 +106,7 @@ class _Entry:
         inline = self.text(f"{key}-data")
         if inline:  # wins over the file, as in kubectl
             try:
-                return base64.b64decode(inline, validate=False).decode()
+                return base64.b64decode("".join(inline.split()), validate=True).decode()
             except (binascii.Error, UnicodeDecodeError):
                 raise self.error(f"{key}-data is not base64 of PEM text") from None
         path = self.path(key)
@@ -171,6 +171,11 @@ def _access(documents: list[_Document], context: str | None, environ: Mapping[st
     server = _server(cluster)
     tls_server_name = cluster.text("tls-server-name")
     proxy_url = cluster.text("proxy-url") or environment_proxy(server, environ)
+    if proxy_url and urlsplit(proxy_url).scheme not in ("http", "https"):
+        raise cluster.error(
+            "the proxy must be an http:// or https:// URL",
+            hint="See proxy-url of the kubeconfig, HTTPS_PROXY and NO_PROXY.",
+        )
     if tls_server_name and proxy_url:
         raise cluster.error("tls-server-name does not work through a proxy")
     certificate, key = user.pem("client-certificate"), user.pem("client-key")

@@ -190,7 +190,7 @@ class Transport:
                 verify=tls_context(self.access, certificate=certificate),
                 # Its own reading of the environment would send loopback traffic to a proxy.
                 trust_env=False,
-                proxy=self._proxy(),
+                proxy=self.access.proxy_url,
                 transport=self._http,
                 headers={"Accept": "application/json", "User-Agent": "modelfleet"},
                 timeout=httpx.Timeout(
@@ -201,18 +201,6 @@ class Transport:
                 ),
             )
         return self._clients[certificate]
-
-    def _proxy(self) -> httpx.Proxy | None:
-        url = self.access.proxy_url
-        if url is None:
-            return None
-        try:
-            return httpx.Proxy(url)
-        except ValueError:
-            raise ConfigError(
-                f"{self.access.source}: the proxy must be an http:// or https:// URL.",
-                hint="See proxy-url of the kubeconfig, HTTPS_PROXY and NO_PROXY.",
-            ) from None
 
     def _headers(self, credential: Credential) -> list[tuple[str, str]]:
         headers = list(self.access.impersonation)
