@@ -1,7 +1,8 @@
 """Deep merge of partial declarations: the meaning of ``base=``.
 
 Later values win; mappings are merged key by key, everything else (lists too) is replaced whole.
-``None`` in a later declaration takes an earlier value away. Pure, and blind to what it merges.
+``None`` in a later declaration takes an earlier value away; what is merged with an unknown value
+stays unknown. Pure, and blind to what it merges.
 """
 
 from __future__ import annotations
@@ -9,11 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from modelfleet.spec.tree import IsUnknown, never_unknown
 
-def merged(*declarations: Mapping[str, Any]) -> dict[str, Any]:
+
+def merged(
+    *declarations: Mapping[str, Any], is_unknown: IsUnknown = never_unknown
+) -> dict[str, Any]:
     """Return one declaration out of several, the last one winning.
 
-    Mappings in the result are new; leaves are shared with the arguments.
+    Mappings in the result are new; leaves are shared with the arguments. An earlier value for
+    which ``is_unknown`` holds may turn out to be a mapping: it stands for whatever a later
+    mapping would make of it.
     """
     result: dict[str, Any] = {}
     for declaration in declarations:
@@ -22,7 +29,9 @@ def merged(*declarations: Mapping[str, Any]) -> dict[str, Any]:
             if value is None:
                 result.pop(key, None)
             elif isinstance(value, Mapping):
-                result[key] = merged(earlier if isinstance(earlier, Mapping) else {}, value)
+                if not is_unknown(earlier):
+                    earlier = earlier if isinstance(earlier, Mapping) else {}
+                    result[key] = merged(earlier, value, is_unknown=is_unknown)
             else:
                 result[key] = value
     return result

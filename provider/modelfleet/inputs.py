@@ -1,0 +1,474 @@
+# Generated from the models in modelfleet.spec. Do not edit; run `make generate`.
+"""Argument types of a program: every spec as a TypedDict whose values may be Outputs.
+
+Every field may be left out, because ``base=`` may supply it. None means unset; it takes away
+what a base had set. *Change* is the least that changing the field does to a running service:
+in_place (nothing restarts), rolling (pods are replaced while others serve), recreate (they are
+replaced with downtime) or replace (a new resource).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict
+
+import pulumi
+
+__all__ = [
+    "DeploymentArgs",
+    "GpuArgs",
+    "ModelFeaturesArgs",
+    "ModelInfoConfigArgs",
+    "ModelParameterRuleArgs",
+    "ModelPropertiesArgs",
+    "ModelServiceArgs",
+    "ModelSourceArgs",
+    "NetworkConfigurationArgs",
+    "ParallelismArgs",
+    "PeerArgs",
+    "ProbePathsArgs",
+    "ProviderSettingsArgs",
+    "RuntimeArgs",
+    "SecretRefArgs",
+    "StrategyArgs",
+    "TolerationArgs",
+    "WaitArgs",
+]
+
+
+class ModelServiceArgs(TypedDict, total=False):
+    """One model offered at one OpenAI-compatible base URL.
+
+    Hosted, with ``deployment``: runs on Kubernetes. External, with
+    ``provider_settings.base_url``: runs elsewhere.
+    """
+
+    model_service_name: pulumi.Input[str | None]
+    """Name of the service and of its objects: 2 to 63 lower-case letters, digits and dashes,
+    beginning with a letter. Defaults to the Pulumi resource's name. Change: replace.
+    """
+
+    namespace: pulumi.Input[str | None]
+    """Kubernetes namespace; it must exist. Default: default. Change: replace."""
+
+    cluster: pulumi.Input[str | None]
+    """Logical name of the cluster, resolved from modelfleet:clusters in the stack's
+    configuration; default = the ambient kubeconfig or in-cluster account. Default: default.
+    Change: replace.
+    """
+
+    model_type: pulumi.Input[
+        Literal["llm", "text-embedding", "rerank", "speech2text", "tts", "moderation"] | None
+    ]
+    """What the model does. Default: llm. Change: in_place."""
+
+    provider: pulumi.Input[str | None]
+    """Who makes or serves the model (openai, tongyi, custom, …). Change: in_place."""
+
+    description: pulumi.Input[str | None]
+    """For people. Change: in_place."""
+
+    workspace_id: pulumi.Input[str | None]
+    """Workspace; callers then send `<workspace_id>/<name>`. Change: in_place."""
+
+    credential_name: pulumi.Input[str | None]
+    """Existing Secret with the provider's key: `name` or `name/key` (default key api_key).
+    Change: in_place.
+    """
+
+    provider_settings: pulumi.Input[ProviderSettingsArgs | None]
+    """The external provider, or further names of a hosted model. Change: in_place."""
+
+    model_info_configs: pulumi.Input[Sequence[pulumi.Input[ModelInfoConfigArgs]] | None]
+    """What callers may know of the models behind the service. Default: empty. Change: in_place."""
+
+    network_configuration: pulumi.Input[NetworkConfigurationArgs | None]
+    """Who may reach the service. Change: in_place."""
+
+    tags: pulumi.Input[Mapping[str, pulumi.Input[str | None]] | None]
+    """Free key-value pairs, recorded. Default: empty. Change: in_place."""
+
+    deletion_protection: pulumi.Input[bool | None]
+    """Refuse to delete or replace the service while true. Default: false. Change: in_place."""
+
+    adopt: pulumi.Input[bool | None]
+    """Take over objects of the same name that somebody else made, instead of refusing. Default:
+    false. Change: in_place.
+    """
+
+    wait: pulumi.Input[WaitArgs | None]
+    """What an up waits for. Change: in_place."""
+
+    deployment: pulumi.Input[DeploymentArgs | None]
+    """How the model runs on Kubernetes; unset = external. Change: in_place."""
+
+
+class ProviderSettingsArgs(TypedDict, total=False):
+    """Where an external model is reached, and the names it answers to."""
+
+    api_key: pulumi.Input[str | None]
+    """Key sent to the provider. Always treated as a secret. Change: in_place."""
+
+    base_url: pulumi.Input[str | None]
+    """OpenAI-compatible base URL of an external provider. Change: in_place."""
+
+    model_names: pulumi.Input[Sequence[pulumi.Input[str]] | None]
+    """Names the model answers to, beside the access name. Default: empty. Change: in_place."""
+
+
+class ModelInfoConfigArgs(TypedDict, total=False):
+    """What callers may know of one model."""
+
+    model_name: pulumi.Input[str | None]
+    """The name this describes. Required. Change: in_place."""
+
+    model_features: pulumi.Input[ModelFeaturesArgs | None]
+    """Its abilities. Change: in_place."""
+
+    model_properties: pulumi.Input[ModelPropertiesArgs | None]
+    """Its measures. Change: in_place."""
+
+    model_parameter_rules: pulumi.Input[Sequence[pulumi.Input[ModelParameterRuleArgs]] | None]
+    """The parameters it takes. Default: empty. Change: in_place."""
+
+
+class ModelFeaturesArgs(TypedDict, total=False):
+    """What a model can do beyond plain text."""
+
+    agent_thought: pulumi.Input[bool | None]
+    """Emits its reasoning. Change: in_place."""
+
+    multi_tool_call: pulumi.Input[bool | None]
+    """Several tools at once. Change: in_place."""
+
+    stream_tool_call: pulumi.Input[bool | None]
+    """Streams tool calls. Change: in_place."""
+
+    tool_call: pulumi.Input[bool | None]
+    """Calls tools. Change: in_place."""
+
+    vision: pulumi.Input[bool | None]
+    """Accepts images. Change: in_place."""
+
+
+class ModelPropertiesArgs(TypedDict, total=False):
+    """Measures of a model."""
+
+    context_size: pulumi.Input[int | None]
+    """Context window, in tokens. At least 1. Change: in_place."""
+
+
+class ModelParameterRuleArgs(TypedDict, total=False):
+    """One request parameter a model takes, and its bounds."""
+
+    name: pulumi.Input[str | None]
+    """Name of the request parameter. Required. Change: in_place."""
+
+    type: pulumi.Input[str | None]
+    """Type of its value. Change: in_place."""
+
+    required: pulumi.Input[bool | None]
+    """Whether callers must send it. Change: in_place."""
+
+    default: pulumi.Input[Any | None]
+    """Value used when it is not sent. Change: in_place."""
+
+    min: pulumi.Input[float | None]
+    """Least value. Change: in_place."""
+
+    max: pulumi.Input[float | None]
+    """Greatest value. Change: in_place."""
+
+
+class NetworkConfigurationArgs(TypedDict, total=False):
+    """Who may reach a service."""
+
+    network_mode: pulumi.Input[Literal["PRIVATE"] | None]
+    """PRIVATE: reachable inside the cluster only. (AgentRun's default is PUBLIC.) Default:
+    PRIVATE. Change: in_place.
+    """
+
+    allow_from: pulumi.Input[Sequence[pulumi.Input[PeerArgs]] | None]
+    """Further pods that may connect, beside proxies and neighbours. Default: empty. Change:
+    in_place.
+    """
+
+
+class PeerArgs(TypedDict, total=False):
+    """Pods that may reach a service although they live elsewhere (monitoring, an ingress)."""
+
+    namespace_labels: pulumi.Input[Mapping[str, pulumi.Input[str | None]] | None]
+    """Labels of the namespaces they live in; unset = the service's. Change: in_place."""
+
+    pod_labels: pulumi.Input[Mapping[str, pulumi.Input[str | None]] | None]
+    """Labels of the pods; unset = every pod of those namespaces. Change: in_place."""
+
+
+class WaitArgs(TypedDict, total=False):
+    """How long an ``up`` waits for a service, and for what."""
+
+    until: pulumi.Input[Literal["accepted", "available", "all"] | None]
+    """accepted: the API server took it. available: the rollout is over and enough replicas
+    serve. all: every replica serves. Default: available. Change: in_place.
+    """
+
+    timeout_seconds: pulumi.Input[int | None]
+    """How long to wait; unset = deployment.startup_seconds + 120. At least 1, at most 86400.
+    Change: in_place.
+    """
+
+    on_failure: pulumi.Input[Literal["keep", "rollback"] | None]
+    """keep: the objects stay, the next up goes on. rollback: what this call made is taken back.
+    Default: keep. Change: in_place.
+    """
+
+
+class DeploymentArgs(TypedDict, total=False):
+    """How a hosted service runs on Kubernetes."""
+
+    model: pulumi.Input[ModelSourceArgs | None]
+    """The weights. Required. Change: rolling."""
+
+    runtime: pulumi.Input[Literal["vllm"] | RuntimeArgs | None]
+    """Engine: `vllm`, or a runtime given in full. Default: vllm. Change: rolling."""
+
+    runtime_version: pulumi.Input[str | None]
+    """Version of a built-in engine. Fixed at creation and kept until you change it. Change:
+    rolling.
+    """
+
+    images: pulumi.Input[
+        Mapping[Literal["default", "nvidia", "amd"], pulumi.Input[str | None]] | None
+    ]
+    """Images that replace the engine's own, by GPU vendor or `default`. Default: empty. Change:
+    rolling.
+    """
+
+    command: pulumi.Input[Sequence[pulumi.Input[str]] | None]
+    """Entry point; unset = the engine's. Default: empty. Change: rolling."""
+
+    args: pulumi.Input[
+        Mapping[
+            str,
+            pulumi.Input[
+                bool | int | float | str | Sequence[pulumi.Input[bool | int | float | str]] | None
+            ],
+        ]
+        | None
+    ]
+    """Further engine options by name without dashes; true = a bare flag, false = its `--no-`
+    form, a list = several values. Default: empty. Change: rolling.
+    """
+
+    env: pulumi.Input[
+        Mapping[str, pulumi.Input[str | int | float | bool | SecretRefArgs | None]] | None
+    ]
+    """Environment: text, or `{secret: name/key}` from an existing Secret. Default: empty.
+    Change: rolling.
+    """
+
+    secret_env: pulumi.Input[Mapping[str, pulumi.Input[str | None]] | None]
+    """Secret environment; kept in a Secret of the service. Default: empty. Change: rolling."""
+
+    replicas: pulumi.Input[int | None]
+    """Pods; 0 = stopped. At least 0, at most 10000. Default: 1. Change: in_place."""
+
+    gpu: pulumi.Input[GpuArgs | None]
+    """GPUs of one pod; unset = none. Change: rolling."""
+
+    cpu: pulumi.Input[float | None]
+    """CPU cores of one pod. More than 0, at most 1024. Default: 4. Change: rolling."""
+
+    memory_gib: pulumi.Input[float | None]
+    """Memory of one pod, in GiB. More than 0, at most 65536. Default: 16. Change: rolling."""
+
+    shm_gib: pulumi.Input[float | None]
+    """Shared memory, in GiB; part of memory_gib. At least 0, at most 4096. Default: 2. Change:
+    rolling.
+    """
+
+    parallelism: pulumi.Input[ParallelismArgs | None]
+    """Spread over GPUs. Change: rolling."""
+
+    max_model_len: pulumi.Input[int | None]
+    """Context length, in tokens; unset = the model's. At least 1. Change: rolling."""
+
+    dtype: pulumi.Input[Literal["auto", "bfloat16", "float16", "float32"] | None]
+    """Type of weights and activations. Change: rolling."""
+
+    quantization: pulumi.Input[str | None]
+    """Quantisation method, such as fp8 or awq. Change: rolling."""
+
+    kv_cache_dtype: pulumi.Input[str | None]
+    """Type of the KV cache, such as fp8. Change: rolling."""
+
+    gpu_memory_utilization: pulumi.Input[float | None]
+    """Share of GPU memory the engine takes, 0 to 1. More than 0, at most 1. Change: rolling."""
+
+    startup_seconds: pulumi.Input[int | None]
+    """Time a pod may take to download, load and compile the model. At least 10, at most 86400.
+    Default: 1800. Change: rolling.
+    """
+
+    drain_seconds: pulumi.Input[int | None]
+    """Time running requests get when a pod stops. At least 0, at most 3600. Default: 60.
+    Change: rolling.
+    """
+
+    strategy: pulumi.Input[StrategyArgs | None]
+    """How pods are replaced. Change: in_place."""
+
+    node_selector: pulumi.Input[Mapping[str, pulumi.Input[str | None]] | None]
+    """Labels of the nodes the pods may run on. Default: empty. Change: rolling."""
+
+    tolerations: pulumi.Input[Sequence[pulumi.Input[TolerationArgs]] | None]
+    """Taints the pods accept; the GPU vendor's is added. Default: empty. Change: rolling."""
+
+    affinity: pulumi.Input[Mapping[str, pulumi.Input[Any | None]] | None]
+    """Kubernetes affinity, merged with what the GPU asks for. Default: empty. Change: rolling."""
+
+    priority_class: pulumi.Input[str | None]
+    """PriorityClass of the pods. Change: rolling."""
+
+    queue: pulumi.Input[str | None]
+    """Kueue LocalQueue that admits the pods. Change: rolling."""
+
+    runtime_class_name: pulumi.Input[str | None]
+    """RuntimeClass of the pods, such as nvidia. Change: rolling."""
+
+    service_account: pulumi.Input[str | None]
+    """ServiceAccount of the pods; its token is not mounted. Change: rolling."""
+
+
+class ModelSourceArgs(TypedDict, total=False):
+    """Where the weights come from."""
+
+    uri: pulumi.Input[str | None]
+    """`hf://org/name` (fetched by the engine), `pvc://claim/path` (an existing claim, mounted
+    read-only) or `file:///path` (a path inside the image). Required. Change: rolling.
+    """
+
+    revision: pulumi.Input[str | None]
+    """Commit, tag or branch of an hf:// model. Pin a commit. Change: rolling."""
+
+    credential_name: pulumi.Input[str | None]
+    """Secret with the hub token of a gated model: `name` or `name/key`. Change: rolling."""
+
+
+class RuntimeArgs(TypedDict, total=False):
+    """An engine given in full: any image that serves the OpenAI API."""
+
+    name: pulumi.Input[str | None]
+    """Name of the runtime, for people. Required. Change: rolling."""
+
+    image: pulumi.Input[str | None]
+    """Container image, best with a digest. Required. Change: rolling."""
+
+    command: pulumi.Input[Sequence[pulumi.Input[str]] | None]
+    """Entry point; unset = the image's. Default: empty. Change: rolling."""
+
+    args: pulumi.Input[Sequence[pulumi.Input[str]] | None]
+    """Arguments; may use $(MODEL_PATH), $(MODEL_NAME), $(PORT), $(TP_SIZE), $(PP_SIZE).
+    Default: empty. Change: rolling.
+    """
+
+    port: pulumi.Input[int | None]
+    """Port the engine listens on. At least 1, at most 65535. Default: 8000. Change: rolling."""
+
+    probes: pulumi.Input[ProbePathsArgs | None]
+    """Health paths. Change: rolling."""
+
+    metrics_path: pulumi.Input[str | None]
+    """Path of Prometheus metrics, if there are any. Change: rolling."""
+
+    min_compute_capability: pulumi.Input[float | None]
+    """Least CUDA compute capability the image runs on, such as 8.0. Change: rolling."""
+
+
+class ProbePathsArgs(TypedDict, total=False):
+    """HTTP paths that tell whether an engine is well."""
+
+    startup: pulumi.Input[str | None]
+    """Answers 2xx once loaded. Default: /health. Change: rolling."""
+
+    readiness: pulumi.Input[str | None]
+    """Answers 2xx while it can serve. Default: /health. Change: rolling."""
+
+    liveness: pulumi.Input[str | None]
+    """Answers 2xx while it is alive. Default: /health. Change: rolling."""
+
+
+class SecretRefArgs(TypedDict, total=False):
+    """An environment value read from an existing Secret."""
+
+    secret: pulumi.Input[str | None]
+    """`name` or `name/key` of a Secret in the service's namespace. Required. Change: rolling."""
+
+
+class GpuArgs(TypedDict, total=False):
+    """The accelerators of one pod."""
+
+    vendor: pulumi.Input[Literal["nvidia", "amd"] | None]
+    """Who makes it. Default: nvidia. Change: rolling."""
+
+    product: pulumi.Input[str | None]
+    """Product as the node label says it, such as NVIDIA-H100-80GB-HBM3. Change: rolling."""
+
+    count: pulumi.Input[int | None]
+    """GPUs per pod. At least 1, at most 64. Default: 1. Change: rolling."""
+
+    min_memory_gib: pulumi.Input[float | None]
+    """Least memory of each GPU, in GiB as its node reports it (an 80 GB H100: 79.6). More than
+    0, at most 4096. Change: rolling.
+    """
+
+    compute_capability: pulumi.Input[float | None]
+    """Least CUDA compute capability, such as 8.0. At least 1, at most 99. Change: rolling."""
+
+    resource_name: pulumi.Input[str | None]
+    """Extended resource to request; unset = the vendor's usual one. Change: rolling."""
+
+
+class ParallelismArgs(TypedDict, total=False):
+    """How the model is spread over the GPUs of a pod."""
+
+    tensor: pulumi.Input[int | None]
+    """Tensor parallel size; unset = gpu.count / pipeline. At least 1. Change: rolling."""
+
+    pipeline: pulumi.Input[int | None]
+    """Pipeline parallel size. At least 1. Default: 1. Change: rolling."""
+
+
+class StrategyArgs(TypedDict, total=False):
+    """How pods are replaced when the service changes."""
+
+    type: pulumi.Input[Literal["rolling", "recreate"] | None]
+    """rolling: step by step. recreate: all at once, with downtime. Default: rolling. Change:
+    in_place.
+    """
+
+    max_surge: pulumi.Input[int | None]
+    """Extra pods (and GPUs) during a rollout; unset = 1 for one replica, else 0. At least 0.
+    Change: in_place.
+    """
+
+    max_unavailable: pulumi.Input[int | None]
+    """Replicas that may be missing during a rollout; unset = 0 for one replica, else 1. At
+    least 0. Change: in_place.
+    """
+
+
+class TolerationArgs(TypedDict, total=False):
+    """A taint that the pods accept."""
+
+    key: pulumi.Input[str | None]
+    """Taint key; unset = every taint. Change: rolling."""
+
+    operator: pulumi.Input[Literal["Exists", "Equal"] | None]
+    """How to compare. Default: Exists. Change: rolling."""
+
+    value: pulumi.Input[str | None]
+    """Taint value, for Equal. Change: rolling."""
+
+    effect: pulumi.Input[Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None]
+    """Taint effect; unset = all. Change: rolling."""
