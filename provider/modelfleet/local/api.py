@@ -65,13 +65,15 @@ class Api:
     def apply_node(self, node: Object) -> None:
         """Create a node or bring it to what is given, status included."""
         path = f"/api/v1/nodes/{node['metadata']['name']}"
+        live = self._apply(path, node)
+        if live["status"].get("capacity") == node["status"]["capacity"]:
+            return  # just created: only then does this path take the status as well
         status = {
             "apiVersion": "v1",
             "kind": "Node",
             "metadata": {"name": node["metadata"]["name"]},
             "status": node["status"],
         }
-        self._apply(path, node)  # the status counts only where this creates the node
         self._apply(f"{path}/status", status)
 
     def remove_node(self, name: str) -> None:
@@ -89,14 +91,14 @@ class Api:
         token = ""
         while True:
             query = {**parameters, "limit": str(_PAGE), "continue": token}
-            page = self._send("GET", path, params=query)
+            page = self.send("GET", path, params=query)
             items += page["items"]
             token = page["metadata"].get("continue", "")
             if not token:
                 return items
 
-    def _apply(self, path: str, obj: Object) -> None:
-        self._send(
+    def _apply(self, path: str, obj: Object) -> Object:
+        return self.send(
             "PATCH",
             path,
             params={"fieldManager": _FIELD_MANAGER, "force": "true"},
@@ -106,9 +108,10 @@ class Api:
 
     def _delete(self, path: str, **options: int) -> None:
         body = {"apiVersion": "v1", "kind": "DeleteOptions", **options}
-        self._send("DELETE", path, json=body)
+        self.send("DELETE", path, json=body)
 
-    def _send(self, method: str, path: str, **options: Any) -> Object:
+    def send(self, method: str, path: str, **options: Any) -> Object:
+        """One request, its reply as JSON; ``options`` as for httpx. Raises LocalError."""
         try:
             reply = self._http.request(method, quote(path), **options)
             if reply.status_code == httpx.codes.NOT_FOUND and method == "DELETE":

@@ -48,6 +48,8 @@ def build(family: Family, *, progress: Progress, place: str = "") -> Path:
     ``place`` is shown behind the title, such as ``(2 of 5)``. Raises LocalError with the end of
     the log when it fails.
     """
+    for companion in family.beside:
+        build(companion, progress=progress)
     target = built_folder(family)
     title = f"Building {family.name} {family.version} {place}".rstrip()
 
@@ -80,6 +82,8 @@ def _build_whole(family: Family, *, target: Path, compiler: Path, step: Step) ->
                 _copy_files(family, go=go, target=part)
             except subprocess.CalledProcessError:
                 raise _failure(family, log=log) from None
+        for companion in family.beside:
+            shutil.copytree(built_folder(companion) / "bin", part / "bin", dirs_exist_ok=True)
         part.rename(target)
 
 
@@ -124,7 +128,9 @@ def _failure(family: Family, *, log: Path) -> LocalError:
     end = last_lines(log)
     hint = "If it says nothing to you, please report it with the log."
     if _NETWORK_TROUBLE.search(end):
-        hint = "Go modules could not be downloaded: check the network, or GOPROXY, and run it again."
+        hint = (
+            "Go modules could not be downloaded: check the network, or GOPROXY, and run it again."
+        )
     return LocalError(
         f"{family.name} {family.version}: building it failed:\n{end}\nThe whole log is in {log}.",
         hint=hint,

@@ -110,6 +110,7 @@ def _kwok(folder: Path, *, ports: Ports, config: Path) -> list[str]:
         "--manage-all-nodes=false",
         "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
         "--node-lease-duration-seconds=40",
+        "--v=WARN",  # it would log every renewal of every lease
         # The API server fetches pod logs from here, as from a kubelet.
         f"--server-address={HOST}:{ports.kubelet}",
         f"--node-port={ports.kubelet}",

@@ -30,8 +30,9 @@ def environment(state: Path, *, path: str) -> dict[str, str]:
     if sys.prefix != sys.base_prefix:
         # Pulumi starts `python3` from PATH, which has to be the one that has modelfleet.
         folders.append(str(Path(sys.prefix) / "bin"))
+    others = [folder for folder in path.split(":") if folder not in folders]
     return {
-        "PATH": ":".join([*folders, path]),
+        "PATH": ":".join([*folders, *others]),
         "KUBECONFIG": str(state / "plane" / "kubeconfig"),
         "PULUMI_HOME": str(state / "pulumi-home"),
         "PULUMI_BACKEND_URL": f"file://{state}/pulumi-state",

@@ -29,9 +29,23 @@ class GpuModel:
 
 
 def _nvidia(
-    product: str, memory_mib: int, family: str, capability: tuple[int, int], **host: int
+    product: str,
+    memory_mib: int,
+    family: str,
+    capability: tuple[int, int],
+    *,
+    host_cpus: int = 24,
+    host_memory_gib: int = 192,
 ) -> GpuModel:
-    return GpuModel("nvidia", product, memory_mib, family, capability, **host)
+    return GpuModel(
+        "nvidia",
+        product,
+        memory_mib,
+        family,
+        capability,
+        host_cpus=host_cpus,
+        host_memory_gib=host_memory_gib,
+    )
 
 
 def _amd(product: str, memory_gib: int, device_id: str, compute_units: int) -> GpuModel:

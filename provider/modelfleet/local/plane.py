@@ -101,7 +101,9 @@ class Plane:
 
     def status(self) -> Status:
         """What runs now; asks the API server for its nodes when everything does."""
-        running = {processes.name_of(process): process.pid for process in control_plane.find(self._folder)}
+        running = {
+            processes.name_of(process): process.pid for process in control_plane.find(self._folder)
+        }
         pids = {program: running.get(program, 0) for program in PROGRAMS}
         settings = read_settings(self._settings_file)
         if not any(pids.values()):
@@ -166,7 +168,7 @@ class Plane:
         folder = self.state_folder / "bin"
         folder.mkdir(exist_ok=True)
         for link in folder.iterdir():
-            if tools.programs.get(link.name) != link.readlink():
+            if not link.is_symlink() or tools.programs.get(link.name) != link.readlink():
                 link.unlink()
         for name, program in tools.programs.items():
             if not (folder / name).is_symlink():

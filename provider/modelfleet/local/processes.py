@@ -11,7 +11,7 @@ import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -75,14 +75,35 @@ def end(ended: Sequence[psutil.Process], *, timeout_seconds: float = 10) -> None
 
     psutil compares start times before it sends a signal, so a reused pid is never hit.
     """
-    for process in ended:
+    _signal(ended, psutil.Process.terminate)
+    _signal(_left_after(timeout_seconds, ended), psutil.Process.kill)
+    _left_after(timeout_seconds, ended)
+
+
+def _signal(targets: Iterable[psutil.Process], send: Callable[[psutil.Process], None]) -> None:
+    for process in targets:
         with contextlib.suppress(psutil.NoSuchProcess):
-            process.terminate()
-    _, stubborn = psutil.wait_procs(ended, timeout=timeout_seconds)
-    for process in stubborn:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(stubborn, timeout=timeout_seconds)
+            send(process)
+
+
+def _left_after(timeout_seconds: float, ended: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Those that still run after the timeout; returns early when none does.
+
+    A zombie counts as gone: it holds nothing, and not every container's init collects them.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    while (left := [process for process in ended if _runs(process)]) and (
+        time.monotonic() < deadline
+    ):
+        time.sleep(0.02)
+    return left
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def last_lines(log: Path, *, count: int = 15) -> str:

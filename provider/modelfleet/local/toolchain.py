@@ -44,6 +44,7 @@ class Family:
     packages: Mapping[str, str]
     stamps: Mapping[str, str] = field(default_factory=dict)
     files: tuple[ModuleFile, ...] = ()
+    beside: tuple[Family, ...] = ()
     own_version: tuple[str, ...] = ()
     accepts: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
 
@@ -61,7 +62,8 @@ class Family:
     def programs(self) -> tuple[str, ...]:
         """Everything executable that the family provides."""
         scripts = (Path(file.target).name for file in self.files if file.mode & 0o111)
-        return (*self.packages, *scripts)
+        copied = (program for family in self.beside for program in family.programs)
+        return (*self.packages, *scripts, *copied)
 
     @property
     def linker_flags(self) -> str:
@@ -80,6 +82,7 @@ class Family:
             (self.pins / "go.sum").read_bytes(),
             self.linker_flags.encode(),
             repr((sorted(self.packages.items()), self.files)).encode(),
+            *(family.cache_key.encode() for family in self.beside),
         ):
             digest.update(hashlib.sha256(part).digest())
         return f"{self.name}-{self.version}-{platform_name()}-{digest.hexdigest()[:12]}"
@@ -107,6 +110,15 @@ def fits(reported: str, *, family: Family) -> bool:
 _PULUMI_SDK = "github.com/pulumi/pulumi/sdk/v3"
 _KUBERNETES = "k8s.io/kubernetes/cmd"
 
+# A module of its own, at the last version in which the host is part of the SDK's module: its
+# later home has no release that Go can download.
+PULUMI_PYTHON = Family(
+    "pulumi-language-python",
+    module=_PULUMI_SDK,
+    packages={"pulumi-language-python": f"{_PULUMI_SDK}/python/cmd/pulumi-language-python"},
+    stamps={f"{_PULUMI_SDK}/go/common/version.Version": "{version}"},
+)
+
 PULUMI = Family(
     "pulumi",
     module="github.com/pulumi/pulumi/pkg/v3",
@@ -128,17 +140,9 @@ PULUMI = Family(
             0o755,
         ),
     ),
+    beside=(PULUMI_PYTHON,),
     own_version=("pulumi", "version"),
     accepts=((3, 200), (4, 0)),
-)
-
-# A module of its own, at the last version in which the host is part of the SDK's module: its
-# later home has no release that Go can download.
-PULUMI_PYTHON = Family(
-    "pulumi-language-python",
-    module=_PULUMI_SDK,
-    packages={"pulumi-language-python": f"{_PULUMI_SDK}/python/cmd/pulumi-language-python"},
-    stamps={f"{_PULUMI_SDK}/go/common/version.Version": "{version}"},
 )
 
 KUBERNETES = Family(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -14,8 +15,6 @@ from modelfleet.local.progress import Progress
 from modelfleet.local.toolchain import (
     FAMILIES,
     KWOK,
-    PULUMI,
-    PULUMI_PYTHON,
     Family,
     fits,
 )
@@ -63,16 +62,14 @@ def install_tools(*, progress: Progress | None = None) -> Tools:
 def own_programs() -> dict[str, Path]:
     """Programs on PATH that can be used instead of building them, by name.
 
-    Families are taken whole: a control plane of two versions helps nobody. Pulumi brings its
-    Python language host along, so both are taken, or neither.
+    Families are taken whole: a control plane of two versions helps nobody, and Pulumi wants the
+    Python language host that it came with.
     """
     found: dict[str, Path] = {}
     for family in FAMILIES:
-        wanted = family.programs
-        if family is PULUMI:
-            wanted += PULUMI_PYTHON.programs
-        paths = {name: path for name in wanted if (path := _on_path(name))}
-        if family.own_version and len(paths) == len(wanted) and _version_fits(family, paths):
+        paths = {name: path for name in family.programs if (path := _on_path(name))}
+        is_whole = len(paths) == len(family.programs)
+        if is_whole and family.own_version and _version_fits(family, paths):
             found |= paths
     return found
 
@@ -94,6 +91,7 @@ def _version_fits(family: Family, paths: Mapping[str, Path]) -> bool:
             text=True,
             check=True,
             timeout=20,
+            env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
         )
     except (OSError, subprocess.SubprocessError):
         return False
