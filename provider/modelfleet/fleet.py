@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from modelfleet import labels
 from modelfleet.cluster.apply import Change, apply_objects
@@ -43,6 +43,7 @@ from modelfleet.errors import (
     UnavailableError,
 )
 from modelfleet.field_names import field_names_of
+from modelfleet.prune import Orphan, orphans_of
 from modelfleet.render import (
     RENDERER_VERSION,
     Identity,
@@ -62,7 +63,17 @@ SECONDS_BEYOND_STARTUP: Final = 120
 SECONDS_TO_DELETE: Final = 120
 """How long a deletion may take beyond ``drain_seconds``."""
 
-Progress = Callable[[str], None]
+
+class Progress(Protocol):
+    """Is told what a service waits for, whenever that changes, and when the waiting is over."""
+
+    def __call__(self, text: str) -> None:
+        """Take note of a new reason."""
+        ...
+
+    def end(self) -> None:
+        """Take note that nothing is waited for any more."""
+        ...
 
 
 def new_incarnation() -> str:
@@ -234,16 +245,23 @@ class Fleet:
             return await self._service(primary, evaluate(primary, (), current_hash=None))
         seconds = timeout_seconds or spec.wait.timeout_seconds
         seconds = seconds or spec.deployment.startup_seconds + SECONDS_BEYOND_STARTUP
-        outcome = await self._services.until(
-            primary,
-            partial(evaluate, until=spec.wait.until),
-            timeout_seconds=seconds,
-            on_progress=_told(progress),
-        )
+        try:
+            outcome = await self._services.until(
+                primary,
+                partial(evaluate, until=spec.wait.until),
+                timeout_seconds=seconds,
+                on_progress=_told(progress),
+            )
+        finally:
+            if progress is not None:
+                progress.end()
         if isinstance(outcome, Ready):
             return await self._service(primary, outcome)
         reasons = await diagnose(
-            self._client, primary, self._services.pods(primary), outcome.reasons
+            self._client,
+            self._services.pods(primary),
+            outcome.reasons,
+            secrets=[value.get_secret_value() for value in spec.deployment.secret_env.values()],
         )
         told = f"is not ready after {seconds:g} s." if isinstance(outcome, Waiting) else "failed."
         raise NotReadyError(desired.subject, (told, *sentences(reasons)), live=primary)
@@ -370,6 +388,17 @@ class Fleet:
         """
         await self._verified_uid(desired.cluster_uid)
         await self._delete_objects(desired)
+
+    async def orphans(self, owner: str, *, known: Mapping[str, str]) -> Sequence[Orphan]:
+        """Return what ``owner`` has here beside ``known``, its incarnations by service id."""
+        objects = [obj for obj in await self._objects.read_all() if belongs_to(obj, {owner})]
+        return orphans_of(objects, known=known)
+
+    async def prune(self, orphan: Orphan, *, owner: str) -> None:
+        """Delete an orphan; its pods may still be ending when this returns."""
+        await delete_objects(
+            self._client, orphan.refs, owners={owner}, incarnation=orphan.incarnation
+        )
 
     async def _delete_objects(self, desired: Desired) -> None:
         spec = desired.spec

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
-from modelfleet.adapters.cli import local
+from modelfleet.adapters.cli import fleet, local
+from modelfleet.errors import ModelFleetError, ProviderBugError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -12,6 +15,8 @@ app = typer.Typer(
     help="Fleets of LLM inference services on Kubernetes GPUs.",
 )
 app.add_typer(local.app, name="local")
+app.command()(fleet.ls)
+app.command()(fleet.prune)
 
 
 @app.callback()
@@ -20,5 +25,11 @@ def _root() -> None:
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line. Errors a user can act on are one paragraph and exit status 1."""
+    try:
+        app()
+    except ProviderBugError:
+        raise
+    except ModelFleetError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)

@@ -6,13 +6,17 @@ only; nothing is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final
 
 from modelfleet.adapters.dynamic import engine_link
 from modelfleet.adapters.dynamic.calls import Call, calling_request
 from modelfleet.adapters.dynamic.state import DRIFT, OWNER
 from modelfleet.diff import WORDS, Change, heaviest
+
+SETTLED_SECONDS: Final = 3.0
 
 
 def announce(
@@ -25,12 +29,44 @@ def announce(
         engine_link.log("info", text, urn=call.urn)
 
 
-def progress(call: Call | None) -> Callable[[str], None] | None:
-    """Return what shows a waiting reason in the resource's line, None outside of a run."""
-    if call is None:
-        return None
-    urn = call.urn
-    return lambda text: engine_link.log("info", text, urn=urn, ephemeral=True)
+class Progress:
+    """Shows what a service waits for in its resource's line; called on the background loop.
+
+    Reasons of a healthy rollout change many times a second, and a pipeline's log keeps every one:
+    only what still holds after ``SETTLED_SECONDS`` is shown, and nothing twice.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self._urn = call.urn
+        self._shown = ""
+        self._pending: asyncio.TimerHandle | None = None
+
+    def __call__(self, text: str) -> None:
+        """Take note of a new reason."""
+        self.end()
+        loop = asyncio.get_running_loop()
+        self._pending = loop.call_later(SETTLED_SECONDS, self._show, text)
+
+    def end(self) -> None:
+        """Forget what has not been shown yet."""
+        if self._pending is not None:
+            self._pending.cancel()
+            self._pending = None
+
+    def _show(self, text: str) -> None:
+        if text == self._shown:
+            return
+        self._shown = text
+        told = partial(engine_link.log, "info", text, urn=self._urn, ephemeral=True)
+        asyncio.get_running_loop().run_in_executor(None, told)
+
+
+def found_drift(sentences: Mapping[str, str]) -> None:
+    """Say beside the resource what a refresh found, and by whom."""
+    call = calling_request()
+    if call is not None:
+        text = "; ".join(f"{path} {sentence}" for path, sentence in sentences.items())
+        engine_link.log("warning", f"drift: {text}", urn=call.urn)
 
 
 def _field_changes(changes: Sequence[Change]) -> list[str]:

@@ -72,7 +72,8 @@ class ModelServiceProvider(StatelessProvider):
         olds = state.migrate(_olds)
         prior, desired = state.declaration_of(olds), state.declaration_of(_news)
         changes = diff(prior, desired, is_unknown=_is_unknown)
-        announcements.announce(changes, olds=olds, news=_news)
+        if not _refreshing(_id):
+            announcements.announce(changes, olds=olds, news=_news)
         replaced = {
             each.path.partition(".")[0] for each in changes if each.change is ChangeClass.REPLACE
         }
@@ -108,7 +109,9 @@ class ModelServiceProvider(StatelessProvider):
         if found is None:
             return ReadResult("", {})
         live = with_live(_with_recorded(inputs, found.recorded), found.drift.live)
+        _read_ids.add(id_)
         if found.drift:
+            announcements.found_drift(found.drift.sentences)
             live[state.DRIFT] = dict(found.drift.sentences)
         outs = {**live, **state.outputs_of(found.service)}
         # The incarnation says what this state may delete; a read must not take up another's.
@@ -136,14 +139,10 @@ class ModelServiceProvider(StatelessProvider):
             cluster_uid=(olds or {}).get("cluster_uid", ""),
             prior=spec_of(state.declaration_of(olds)) if olds else None,
         )
+        progress = announcements.Progress(call) if call else None
+        timeout_seconds = call.timeout_seconds if call else None
         try:
-            service = run(
-                fleet.apply(
-                    desired,
-                    timeout_seconds=call.timeout_seconds if call else None,
-                    progress=announcements.progress(call),
-                )
-            )
+            service = run(fleet.apply(desired, timeout_seconds=timeout_seconds, progress=progress))
         except NotReadyError as error:
             if spec.wait.on_failure == "keep":
                 self._keep(error, news, desired=desired, fleet=fleet)
@@ -164,6 +163,20 @@ class ModelServiceProvider(StatelessProvider):
             return _clusters(text).fleet(cluster)
 
         return run(opened())
+
+
+_read_ids: set[str] = set()
+
+
+def _refreshing(id_: str) -> bool:
+    """Return whether a diff only compares what a read has just returned, as a refresh does.
+
+    The engine does not say so; but it asks right after the read, and once.
+    """
+    if id_ not in _read_ids:
+        return False
+    _read_ids.discard(id_)
+    return True
 
 
 @cache
