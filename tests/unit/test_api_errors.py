@@ -49,6 +49,13 @@ REASONS: dict[str, tuple[int, type[ClusterError]]] = {
 }
 
 
+NOT_OF_ITS_KIND = (
+    "failed to create typed patch object (models/qwen; apps/v1, Kind=Deployment): .spec.replicas: "
+    "expected numeric (int or float), got string"
+)
+"""What server-side apply answers, with status 500 and without a reason."""
+
+
 def status(reason: str = "", message: str = "it is so", **details: Any) -> bytes:
     answer = {"kind": "Status", "reason": reason, "message": message, "details": details}
     return json.dumps(answer).encode()
@@ -116,8 +123,18 @@ def test_what_the_server_quotes_of_a_secret_is_not_repeated() -> None:
 
     for code in (400, 422):
         found = error(code, status("Invalid", "cannot take hidden", causes=causes), asked=asked)
-        assert "hidden" not in str(found).replace("so it is hidden", "")
+        assert "hidden" not in str(found)
         assert "data[key]: FieldValueInvalid" in str(found)
+    for message in (f"{NOT_OF_ITS_KIND} got hidden", "some other failure with hidden"):
+        assert "got hidden" not in str(error(500, status("", message), asked=asked))
+
+
+def test_a_field_that_the_kind_does_not_have_is_refused_and_not_retried() -> None:
+    for message in (NOT_OF_ITS_KIND, "failed to convert new object (a/b; v1, Kind=Service): no"):
+        found = error(500, status("", message))
+
+        assert type(found) is ImmutableFieldError
+        assert found.hint == "Correct the field it names, or the override it comes from."
 
 
 @pytest.mark.parametrize(

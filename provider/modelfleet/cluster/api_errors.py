@@ -66,6 +66,9 @@ _REASON_OF_STATUS: Final[dict[int, str]] = {
 
 _STATUS_TEXT_LIMIT: Final = 1_000
 _FOREIGN_TEXT_LIMIT: Final = 256
+# Server-side apply reports a field or type that the kind does not have as a bare 500, as if asking
+# again could help.
+_NOT_OF_ITS_KIND: Final = re.compile(r"failed to (create typed patch object|convert new object)")
 _RBAC: Final = re.compile(r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"')
 _QUOTA: Final = re.compile(r"(?:exceeded|failed) quota: (?P<name>[^,:\s]+)")
 _POLICY: Final = re.compile(
@@ -97,7 +100,7 @@ def api_error(
     answer = _status_object(body)
     reason = _reason(answer, status)
     error_class = CLASS_OF_REASON.get(reason, UnavailableError if status >= 500 else ClusterError)
-    cause = _cause(asked, answer, status=status, body=body)
+    cause = _cause(asked, answer, error_class=error_class, status=status, body=body)
     hint = _hint(asked, answer, error_class=error_class, reason=reason, cause=cause)
     if error_class is UnavailableError:
         return UnavailableError(
@@ -130,13 +133,23 @@ def _status_object(body: bytes) -> dict[str, Any]:
 
 
 def _reason(answer: Mapping[str, Any], status: int) -> str:
-    """Return the reason the server gave, or the one that its HTTP status stands for."""
-    given = answer.get("reason")
-    return str(given) if given else _REASON_OF_STATUS.get(status, "")
+    """Return the reason the server gave, or the one that its answer otherwise stands for."""
+    if given := answer.get("reason"):
+        return str(given)
+    if _NOT_OF_ITS_KIND.match(str(answer.get("message", ""))):
+        return "Invalid"
+    return _REASON_OF_STATUS.get(status, "")
 
 
-def _cause(asked: Asked, answer: Mapping[str, Any], *, status: int, body: bytes) -> str:
-    if asked.plural == "secrets" and status in (400, 422):
+def _cause(
+    asked: Asked,
+    answer: Mapping[str, Any],
+    *,
+    error_class: type[ClusterError],
+    status: int,
+    body: bytes,
+) -> str:
+    if asked.plural == "secrets" and (error_class is ImmutableFieldError or status == 500):
         # The server quotes the value it rejects; of a Secret we repeat the fields only.
         fields = "; ".join(
             f"{cause.get('field')}: {cause.get('reason')}" for cause in _details(answer, "causes")
@@ -175,6 +188,8 @@ def _hint(
         )
     if reason == "Forbidden":
         return _hint_to_grant(asked, cause)
+    if _NOT_OF_ITS_KIND.match(cause):
+        return "Correct the field it names, or the override it comes from."
     if error_class is ClusterError:
         return f"Check that {asked.server} is a Kubernetes API server, 1.29 or later."
     return _HINTS.get(reason, "").format(access=asked.access)

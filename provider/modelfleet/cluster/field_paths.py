@@ -78,7 +78,8 @@ def leaves(desired: Mapping[str, Any], *, shape: Fields) -> Iterator[tuple[Path,
     for key, value in desired.items():
         if key == "metadata":
             named = {name: each for name, each in value.items() if name not in _NOT_MANAGED}
-            yield from _leaves(named, shape.get("f:metadata", _UNKNOWN), ("metadata",))
+            if named:
+                yield from _leaves(named, shape.get("f:metadata", _UNKNOWN), ("metadata",))
         elif key not in ("apiVersion", "kind", "status"):
             yield from _leaves(value, shape.get(f"f:{key}", _UNKNOWN), (key,))
 

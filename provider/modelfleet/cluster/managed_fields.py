@@ -167,8 +167,8 @@ def quantity(value: Any) -> Decimal | None:
         return None
 
 
-_DEFAULTS: Final = {"protocol": "TCP", "apiVersion": "v1"}
-"""What the server adds within values it keeps whole: policy ports, references to fields."""
+_DEFAULTS: Final = {"protocol": "TCP", "apiVersion": "v1", "expirationSeconds": 3600}
+"""What the server adds in values it keeps whole: policy ports, field references, tokens."""
 
 _QUANTITY_FIELDS: Final = frozenset({"limits", "requests", "sizeLimit", "hard", "capacity"})
 
