@@ -49,7 +49,10 @@ class ModelFleetError(Exception):
         super().__init__(message)
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}" if self.hint else self.message
+        if not self.hint:
+            return self.message
+        end = "" if self.message.endswith((".", ":", "!", "?")) else "."
+        return f"{self.message}{end} {self.hint}"
 
 
 class SpecError(ModelFleetError):
