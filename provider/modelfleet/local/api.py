@@ -23,13 +23,20 @@ _PAGE = 500
 
 
 class Api:
-    """A client of one plane's API server; a context manager."""
+    """A client of one plane's API server; a context manager.
+
+    Raises LocalError when the plane's credentials are not there or not whole.
+    """
 
     def __init__(self, folder: Path, *, server: str, timeout_seconds: float = 30) -> None:
-        ca = certificate_authority((folder / "certificates" / "apiserver.crt").read_text())
+        try:
+            ca = certificate_authority((folder / "certificates" / "apiserver.crt").read_text())
+            token = tokens(folder)[ADMIN]
+        except (OSError, KeyError) as error:
+            raise LocalError(f"local cluster: its credentials cannot be read: {error}") from None
         self._http = httpx.Client(
             base_url=server,
-            headers={"Authorization": f"Bearer {tokens(folder)[ADMIN]}"},
+            headers={"Authorization": f"Bearer {token}"},
             verify=ssl.create_default_context(cadata=ca),
             timeout=timeout_seconds,
             trust_env=False,

@@ -144,8 +144,8 @@ class ControlPlane:
         try:
             with Api(self._folder, server=server, timeout_seconds=5) as api:
                 return api.refusal()
-        except (FileNotFoundError, LocalError):
-            return "it has not made its certificate"  # or is about to finish the file
+        except LocalError as error:  # it has not made its certificate yet, or not all of it
+            return str(error)
 
     def _write_kwok_config(self, settings: Settings) -> Path:
         """KWOK's configuration under a name that changes with it, and so restarts KWOK."""

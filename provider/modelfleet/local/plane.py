@@ -116,7 +116,7 @@ class Plane:
         try:
             with Api(self._folder, server=server, timeout_seconds=10) as api:
                 groups = node_groups(api.list_nodes(), api.list_pods())
-        except (LocalError, OSError) as error:
+        except LocalError as error:
             return Status("broken", self.state_folder, pids, server=server, trouble=str(error))
         return Status("running", self.state_folder, pids, server, str(self.kubeconfig), groups)
 
@@ -126,20 +126,34 @@ class Plane:
         Raises NotRunningError when the plane does not run.
         """
         if not control_plane.find(self._folder) or not self.kubeconfig.exists():
-            raise NotRunningError(
-                f"No plane is running in {self.state_folder}.",
-                hint="Start one with `modelfleet local up`.",
-            )
+            raise self._not_running()
         return environment.environment(self.state_folder, path=os.environ.get("PATH", ""))
+
+    def api(self) -> Api:
+        """A client of the running plane, as its administrator; use it as a context manager.
+
+        Raises NotRunningError when the plane does not run.
+        """
+        settings = read_settings(self._settings_file)
+        if settings is None:
+            raise self._not_running()
+        return Api(self._folder, server=components.server_url(settings.ports))
+
+    def _not_running(self) -> NotRunningError:
+        return NotRunningError(
+            f"No plane is running in {self.state_folder}.",
+            hint="Start one with `modelfleet local up`.",
+        )
 
     def _make_folders(self) -> None:
         self.state_folder.mkdir(parents=True, exist_ok=True)
         (self.state_folder / ".gitignore").write_text("*\n")
-        for folder in (self._folder, self._folder / "certificates", self._folder / "logs"):
-            folder.mkdir(exist_ok=True)
+        # Tokens, keys, and etcd's unguarded socket live in it.
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        for name in ("certificates", "logs"):
+            (self._folder / name).mkdir(exist_ok=True)
         for name in ("pulumi-state", "pulumi-home"):
             (self.state_folder / name).mkdir(exist_ok=True)
-        self._folder.chmod(0o700)  # tokens, keys, and etcd's unguarded socket live in it
 
     def _locked(self) -> contextlib.AbstractContextManager[None]:
         def say_who_waits() -> None:

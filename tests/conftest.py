@@ -1,0 +1,97 @@
+"""A running plane for every test that asks for one, shared by all workers of one test run.
+
+The first test that needs the plane starts it, at whichever worker it runs: `Plane.up` is locked
+and idempotent. The process that started pytest takes it down at the end. A run that was killed
+leaves a folder named after its process; the next run ends what it finds there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psutil
+import pytest
+
+from modelfleet.local import Plane
+from modelfleet.local.api import Api
+
+_RUNS = Path(__file__).parent.parent / ".modelfleet" / "tests"
+_RUN_VARIABLE = "MODELFLEET_TEST_RUN"
+
+_GPUS = "h100-80gb:8x4,l4-24gb:4x4,mi300x-192gb:8x1"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="record golden files and transcripts anew instead of comparing with them",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # xdist's workers inherit the variable
+        controller = psutil.Process()
+        os.environ[_RUN_VARIABLE] = f"{controller.pid}-{controller.create_time():.0f}"
+        for folder in _RUNS.glob("*-*"):
+            if not _is_alive(folder.name):
+                _remove(folder)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        _remove(_RUNS / os.environ[_RUN_VARIABLE])
+
+
+def _is_alive(run: str) -> bool:
+    pid, _, started = run.partition("-")
+    try:
+        return f"{psutil.Process(int(pid)).create_time():.0f}" == started
+    except (psutil.NoSuchProcess, ValueError):
+        return False
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        Plane(folder).down(purge=True)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def plane() -> Plane:
+    """The plane of this test run, with GPU nodes of three models and the chaos nodes."""
+    plane = Plane(_RUNS / os.environ[_RUN_VARIABLE])
+    plane.up(gpus=_GPUS, chaos=True)
+    return plane
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(plane: Plane) -> Path:
+    """The administrator's kubeconfig of the plane."""
+    return plane.kubeconfig
+
+
+@pytest.fixture(scope="session")
+def plane_environment(plane: Plane) -> Mapping[str, str]:
+    """What a child process needs to run `pulumi`, `kubectl` and `modelfleet` on the plane."""
+    return {**os.environ, **plane.environment()}
+
+
+@pytest.fixture(scope="session")
+def plane_api(plane: Plane) -> Iterator[Api]:
+    """Plain requests to the plane's API server, as its administrator."""
+    with plane.api() as api:
+        yield api
+
+
+@pytest.fixture
+def namespace(plane_api: Api) -> Iterator[str]:
+    """A namespace of the test's own; its deletion is not waited for."""
+    name = f"t-{uuid.uuid4().hex[:10]}"
+    plane_api.send("POST", "/api/v1/namespaces", json={"metadata": {"name": name}})
+    yield name
+    plane_api.send("DELETE", f"/api/v1/namespaces/{name}")
