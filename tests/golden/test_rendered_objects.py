@@ -18,7 +18,7 @@ from rendering import CASES, INPUT, OUTPUT, case_names, declaration_of, rendered
 def test_a_declaration_renders_as_expected(case: str, request: pytest.FixtureRequest) -> None:
     expected = CASES / f"{case}{OUTPUT}"
     text = rendered_text(declaration_of(case))
-    if request.config.getoption("--update-golden", default=False):
+    if request.config.getoption("--update-golden"):
         expected.write_text(text)
     assert text == expected.read_text()
 

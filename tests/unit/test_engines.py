@@ -363,20 +363,28 @@ def test_what_an_engine_can_do_is_no_problem(deployment: dict[str, Any]) -> None
         {"gpu": {"vendor": UNKNOWN, "min_memory_gib": 80}},
         {"runtime_version": UNKNOWN},
         {"args": UNKNOWN},
-        {"args": {"port": UNKNOWN}},
+        {"args": {"seed": UNKNOWN}},
         {"env": UNKNOWN},
-        {"env": {"HOME": UNKNOWN}},
+        {"env": {"A": UNKNOWN}},
     ],
 )
 def test_nothing_is_said_about_unknowns(deployment: dict[str, Any]) -> None:
     assert problems(deployment) == []
 
 
-def test_problems_beside_unknowns_are_still_found() -> None:
-    found = problems({"args": {"seed": UNKNOWN, "port": 1}, "env": {"A": UNKNOWN, "HOME": "/"}})
+@pytest.mark.parametrize("value", [UNKNOWN, "1"])
+def test_a_name_that_is_taken_is_told_whatever_the_values_beside_and_below(value: object) -> None:
+    found = problems(
+        {
+            "args": {"seed": UNKNOWN, "--wrong": 1, "port": value},
+            "env": {"A": UNKNOWN, "WRONG-": "x", "HOME": value},
+        }
+    )
     assert [each.partition(":")[0] for each in found] == [
+        'deployment.args["--wrong"]',
         "deployment.args.port",
         "deployment.env.HOME",
+        "deployment.env.WRONG-",
     ]
 
 

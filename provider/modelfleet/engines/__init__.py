@@ -27,11 +27,11 @@ DEFAULT_RUNTIME: Final = vllm.NAME
 
 
 @rule(
-    "deployment.model.credential_name", "deployment.env.HF_TOKEN", "deployment.secret_env.HF_TOKEN"
+    "deployment.model.credential_name", "deployment.env", "deployment.secret_env", names_only=True
 )
-def _one_hub_token(credential_name: str | None, plain: Any, secret: Any) -> Problems:
-    for field, value in (("env", plain), ("secret_env", secret)):
-        if credential_name is not None and value is not None:
+def _one_hub_token(credential_name: str | None, env: Any, secret_env: Any) -> Problems:
+    for field, given in (("env", env), ("secret_env", secret_env)):
+        if credential_name is not None and "HF_TOKEN" in (given or {}):
             yield Problem(
                 f"deployment.{field}.HF_TOKEN",
                 "is set from deployment.model.credential_name; remove one",

@@ -179,23 +179,17 @@ RESERVED_ENV: Final[Mapping[str, str]] = {
 def reserved_env_rules(
     reserved: Mapping[str, str], *, applies: Callable[[Any], bool]
 ) -> tuple[Rule, ...]:
-    """Return rules that refuse each ``reserved`` variable, with its reason, in both env fields.
+    """Return rules that refuse ``reserved`` variables, with their reasons, in both env fields.
 
-    ``applies`` is asked with the declared runtime. One rule per variable, so that an unknown value
-    of one does not hide another.
+    ``applies`` is asked with the declared runtime.
     """
 
-    def of(field: str, name: str, reason: str) -> Rule:
-        path = f"deployment.{field}.{name}"
+    def of(field: str) -> Rule:
+        def check(runtime: Any, env: Mapping[str, Any] | None) -> Problems:
+            for name in env or {} if applies(runtime) else ():
+                if (reason := reserved.get(name)) is not None:
+                    yield Problem(f"deployment.{field}.{name}", reason)
 
-        def check(runtime: Any, value: Any) -> Problems:
-            if value is not None and applies(runtime):
-                yield Problem(path, reason)
+        return Rule(("deployment.runtime", f"deployment.{field}"), check, names_only=True)
 
-        return Rule(("deployment.runtime", path), check)
-
-    return tuple(
-        of(field, name, reason)
-        for name, reason in reserved.items()
-        for field in ("env", "secret_env")
-    )
+    return of("env"), of("secret_env")

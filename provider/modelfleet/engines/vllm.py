@@ -29,6 +29,7 @@ from modelfleet.errors import Problem
 from modelfleet.spec.deployment import DeploymentSpec, ProbePaths
 from modelfleet.spec.rules import Problems, Rule, rule
 from modelfleet.spec.service import ModelServiceSpec, ModelType
+from modelfleet.spec.tree import dotted
 
 NAME: Final = "vllm"
 DEFAULT_VERSION: Final = "v0.30.0"
@@ -166,25 +167,20 @@ DERIVED: Final[Mapping[str, str]] = {
 """Options that ``deployment.args`` may not give, and what to set instead."""
 
 
-def _derived_rule(name: str, spelling: str) -> Rule:
-    path = f"deployment.args.{spelling}"
-
-    def check(runtime: Any, value: Any) -> Problems:
-        if runtime == NAME and value is not None:
-            yield Problem(path, DERIVED[name])
-
-    return Rule(("deployment.runtime", path), check)
+@rule("deployment.runtime", "deployment.args", names_only=True)
+def _arguments_contradict_no_field(runtime: Any, args: Mapping[str, Any] | None) -> Problems:
+    for name in args or {} if runtime == NAME else ():
+        if (reason := DERIVED.get(canonical_name(name))) is not None:
+            yield Problem(dotted(("deployment", "args", name)), reason)
 
 
-@rule("deployment.runtime", "deployment.args")
-def _options_are_given_once(runtime: Any, args: Mapping[str, Any] | None) -> Problems:
-    if runtime != NAME:
-        return
-    for name in sorted(args or {}):
-        if name != canonical_name(name) and canonical_name(name) in (args or {}):
-            yield Problem(
-                f"deployment.args.{name}", f"is the same option as {canonical_name(name)}"
-            )
+@rule("deployment.runtime", "deployment.args", names_only=True)
+def _arguments_are_given_once(runtime: Any, args: Mapping[str, Any] | None) -> Problems:
+    given = args or {} if runtime == NAME else {}
+    for name in given:
+        same = canonical_name(name)
+        if name != same and same in given:
+            yield Problem(dotted(("deployment", "args", name)), f"is the same option as {same}")
 
 
 @rule("deployment.runtime", "deployment.gpu.vendor")
@@ -227,15 +223,11 @@ def _version_is_supported(runtime: Any, tag: str | None, vendor: str | None) -> 
 
 
 RULES: Final[tuple[Rule, ...]] = (
-    _options_are_given_once,
+    _arguments_contradict_no_field,
+    _arguments_are_given_once,
     _needs_a_gpu,
     _speaks_no_words,
     _version_is_supported,
-    *(
-        _derived_rule(name, spelling)
-        for name in DERIVED
-        for spelling in sorted({name, name.replace("-", "_")})
-    ),
     *reserved_env_rules(
         {"VLLM_CACHE_ROOT": f"is set by modelfleet to a place under {CACHE_PATH}"},
         applies=lambda runtime: runtime == NAME,

@@ -72,7 +72,7 @@ def _text(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
-EnvText = Annotated[str, BeforeValidator(_text)]
+EnvText = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | int | float | bool)]
 
 
 class SecretRef(SpecModel):
@@ -179,7 +179,11 @@ class Gpu(SpecModel):
     )
     count: Int = declared(1, change=ROLLING, doc="GPUs per pod.", ge=1, le=64)
     min_memory_gib: Number | None = declared(
-        None, change=ROLLING, doc="Least memory of each GPU, in GiB.", gt=0, le=4096
+        None,
+        change=ROLLING,
+        doc="Least memory of each GPU, in GiB as its node reports it (an 80 GB H100: 79.6).",
+        gt=0,
+        le=4096,
     )
     compute_capability: Number | None = declared(
         None, change=ROLLING, doc="Least CUDA compute capability, such as 8.0.", ge=1, le=99
@@ -254,7 +258,8 @@ class DeploymentSpec(SpecModel):
     args: dict[OptionName, OptionValue] = declared(
         {},
         change=ROLLING,
-        doc="Further engine options by name without dashes; true = a bare flag, a list repeats it.",
+        doc="Further engine options by name without dashes; true = a bare flag, false = its "
+        "`--no-` form, a list = several values.",
     )
     env: dict[EnvName, EnvValue] = declared(
         {},

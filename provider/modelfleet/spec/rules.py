@@ -20,15 +20,20 @@ _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 @dataclass(frozen=True)
 class Rule:
-    """``check`` is called with the values at ``paths``, in order, defaults filled in."""
+    """``check`` is called with the values at ``paths``, in order, defaults filled in.
+
+    A rule that asks for ``names_only`` looks at the names in maps, not at their values: it also
+    runs while some of those are unknown or wrong, and must not read them.
+    """
 
     paths: tuple[str, ...]
     check: Callable[..., Problems]
+    names_only: bool = False
 
 
-def rule(*paths: str) -> Callable[[Callable[..., Problems]], Rule]:
+def rule(*paths: str, names_only: bool = False) -> Callable[[Callable[..., Problems]], Rule]:
     """Make a rule out of a function of the values at ``paths``."""
-    return lambda check: Rule(paths, check)
+    return lambda check: Rule(paths, check, names_only)
 
 
 @rule("deployment", "provider_settings.base_url")
@@ -124,7 +129,7 @@ def _parallelism_uses_every_gpu(
         )
 
 
-@rule("deployment.env", "deployment.secret_env")
+@rule("deployment.env", "deployment.secret_env", names_only=True)
 def _one_value_per_variable(
     env: dict[str, Any] | None, secret_env: dict[str, Any] | None
 ) -> Problems:

@@ -6,6 +6,7 @@ unknowns told apart from absent values. Knows pydantic models, not what any fiel
 
 from __future__ import annotations
 
+import functools
 import re
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -69,6 +70,11 @@ def unknown_paths(value: Any, *, is_unknown: IsUnknown, at: Path = ()) -> Iterat
 
 def model_in(annotation: Any) -> type[BaseModel] | None:
     """Return the first pydantic model inside a field's annotation."""
+    return _model_in(annotation)
+
+
+@functools.cache  # every rule asks it of every field on its path
+def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     for argument in typing.get_args(annotation):
@@ -88,10 +94,13 @@ def model_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
     return current
 
 
-def value_at(tree: Any, path: Path, *, model: type[BaseModel], is_unknown: IsUnknown) -> Any:
+def value_at(
+    tree: Any, path: Path, *, model: type[BaseModel], is_unknown: IsUnknown, deep: bool = True
+) -> Any:
     """Return the value at ``path``, the model's default where absent, or ``UNKNOWN``.
 
-    A path below something that is absent and has no default is None.
+    A path below something that is absent and has no default is None. A value that holds an unknown
+    is unknown itself, or is returned with it where not ``deep``.
     """
     current = tree
     owner: type[BaseModel] | None = model
@@ -111,6 +120,6 @@ def value_at(tree: Any, path: Path, *, model: type[BaseModel], is_unknown: IsUnk
         else:
             return None
         owner = model_in(field.annotation) if field else None
-    if next(unknown_paths(current, is_unknown=is_unknown), None) is not None:
-        return UNKNOWN
-    return current
+    unknown = next(unknown_paths(current, is_unknown=is_unknown), None)
+    # The path of a value within itself is empty: then it is unknown as a whole.
+    return UNKNOWN if unknown is not None and (deep or unknown == ()) else current

@@ -113,11 +113,22 @@ def _rule_problems(
     each: Rule, tree: Any, *, bad: list[Path], is_unknown: IsUnknown
 ) -> Iterator[Problem]:
     paths = [tuple(path.split(".")) for path in each.paths]
-    if any(path[: len(p)] == p or p[: len(path)] == path for p in paths for path in bad):
+    if any(_spoils(path, of=p, names_only=each.names_only) for p in paths for path in bad):
         return
-    values = [value_at(tree, path, model=ModelServiceSpec, is_unknown=is_unknown) for path in paths]
+    values = [
+        value_at(
+            tree, path, model=ModelServiceSpec, is_unknown=is_unknown, deep=not each.names_only
+        )
+        for path in paths
+    ]
     if not any(value is UNKNOWN for value in values):
         yield from each.check(*values)
+
+
+def _spoils(bad: Path, *, of: Path, names_only: bool) -> bool:
+    """Return whether a problem at ``bad`` keeps a rule from looking at the value at ``of``."""
+    above = of[: len(bad)] == bad
+    return above or (not names_only and bad[: len(of)] == of)
 
 
 def _path_of(loc: tuple[str | int, ...]) -> Path:
