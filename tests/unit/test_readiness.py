@@ -284,7 +284,7 @@ SELECTS_H100 = {"nodeSelector": {"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM
             "deployment.gpu.count",
             "none of 18 nodes fits: 12 short of nvidia.com/gpu (4 asked per pod), 6 without "
             "nvidia.com/gpu.product=NVIDIA-H100-80GB-HBM3. Lower deployment.gpu.count, or add or "
-            "free nodes with nvidia.com/gpu.",
+            "free nodes with nvidia.com/gpu. Compare deployment.gpu.product with the labels",
         ),
         (
             "0/4 nodes are available: 4 node(s) didn't match Pod's node affinity/selector.",
@@ -651,7 +651,7 @@ NOT_FOUND = (
             Waiting,
             Code.STARTING,
             "",
-            "is starting its container engine",
+            "starting its container engine",
         ),
     ],
 )
@@ -675,7 +675,7 @@ def test_init_containers_and_sidecars_are_told_by_name() -> None:
     waiting = container(waiting=("PodInitializing", ""))
 
     loading = pod(spec=spec, init=(container(name="download"),), containers=(waiting,))
-    assert "runs its init container download" in only_reason(judged(deployment(), loading)).text
+    assert "running its init container download" in only_reason(judged(deployment(), loading)).text
 
     failing = container(name="download", ended=crashed(), restarts=3)
     outcome = judged(deployment(), pod(spec=spec, init=(failing,), containers=(waiting,)))
@@ -706,7 +706,7 @@ def test_a_pod_refused_by_its_node_waits_for_the_one_that_takes_its_place() -> N
     refused = pod(phase="Failed", reason="UnexpectedAdmissionError", message="no devices left")
     outcome = judged(deployment(), refused)
     assert isinstance(outcome, Waiting)
-    assert "was ended: UnexpectedAdmissionError (no devices left)" in only_reason(outcome).text
+    assert "ended: UnexpectedAdmissionError (no devices left)" in only_reason(outcome).text
 
 
 def test_many_pods_with_the_same_cause_are_one_sentence() -> None:

@@ -115,14 +115,14 @@ def _by_state(container: Container, fields: FieldNames) -> Finding:
         return _crashed(container, fields)
     if container.running:
         return _not_ready_yet(container, fields)
-    return Finding(Reason(Code.STARTING, f"is starting its {container.called}"))
+    return Finding(Reason(Code.STARTING, f"starting its {container.called}"))
 
 
 def _image_pull(container: Container, fields: FieldNames) -> Finding:
     message = str(container.waiting.get("message", ""))
     image = str(container.spec.get("image") or container.status.get("image") or "")
     # "Back-off pulling image" alone is all that older kubelets say while they wait: no verdict.
-    cause = re.sub(r'^Back-off pulling image "[^"]*"(: )?', "", message)
+    cause = re.sub(r'^(Back-off pulling image "[^"]*"(: )?)?(ErrImagePull: )?', "", message)
     text = f"cannot pull image {image}" + (f": {short(cause)}" if cause else "")
     if _PULL_TRIES_AGAIN.search(cause):
         hint = "The registry is slow, limited or down; the node tries again."
@@ -253,10 +253,10 @@ def startup_budget_seconds(container_spec: Mapping[str, Any]) -> float | None:
 def _not_ready_yet(container: Container, fields: FieldNames) -> Finding:
     budget = startup_budget_seconds(container.spec)
     if container.init:
-        text = f"runs its {container.called}"
+        text = f"running its {container.called}"
         return Finding(Reason(Code.STARTING, text))
     if budget is not None and not container.status.get("started"):
-        text = f"{container.called} runs and is still starting, it may take {budget:g} s"
+        text = f"{container.called} is still starting, it may take {budget:g} s"
         return Finding(Reason(Code.STARTING, text, fields.startup))
     return Finding(
         Reason(

@@ -64,7 +64,7 @@ def _scheduling(pod: Object, fields: FieldNames, old_pods: int) -> Finding | Non
     message = str(scheduled.get("message", ""))
     if scheduled.get("reason") == "SchedulingGated":
         hint = f"It goes on when the queue admits it; check {fields.queue} and the queue's quota."
-        text = "is held back from scheduling by a gate"
+        text = "held back from scheduling by a gate"
         return Finding(Reason(Code.GATED, text, fields.queue, hint))
     return Finding(unschedulable(message, pod.get("spec") or {}, fields=fields, old_pods=old_pods))
 
@@ -77,7 +77,7 @@ def _ended(status: Mapping[str, Any]) -> Finding | None:
     return Finding(
         Reason(
             Code.POD_FAILED,
-            f"was ended: {reason}" + (f" ({short(message)})" if message else ""),
+            f"ended: {reason}" + (f" ({short(message)})" if message else ""),
             hint="A new pod takes its place; if that goes on, look at the node.",
         )
     )
@@ -91,6 +91,6 @@ def _first_obstacle(pod: Object, fields: FieldNames) -> Finding:
     node = (pod.get("spec") or {}).get("nodeName")
     if not (pod.get("status") or {}).get("containerStatuses"):
         where = f"on node {node}" if node else "the scheduler has not looked at it yet"
-        return Finding(Reason(Code.STARTING, f"is about to start, {where}"))
+        return Finding(Reason(Code.STARTING, f"about to start, {where}"))
     message = condition(pod, "Ready").get("message") or "its node has not reported it ready"
-    return Finding(Reason(Code.PROBE_FAILING, f"runs, but is not ready: {short(message)}"))
+    return Finding(Reason(Code.PROBE_FAILING, f"running, but not ready: {short(message)}"))

@@ -114,7 +114,7 @@ def _stopped(rollout: Rollout, *, left: int) -> Outcome:
 
 
 def _rolling_out(rollout: Rollout) -> Reason:
-    text = f"{rollout.available} of {_count(rollout.replicas)} available"
+    text = f"{min(rollout.available, rollout.replicas)} of {_count(rollout.replicas)} available"
     if rollout.updated < rollout.replicas:
         text += f", {rollout.updated} of the new version"
     if rollout.old:

@@ -57,6 +57,10 @@ def unschedulable(
     first = obstacles[0]
     told = ", ".join(f"{each.nodes} {each.phrase}" for each in obstacles)
     hint = first.hint
+    second = next((each for each in obstacles if each.field not in ("", first.field)), None)
+    if second is not None and second.rank > first.rank:
+        # Nodes without any GPU lack a GPU, too: the first may not be what was thought of.
+        hint += f" {second.hint}"
     if old_pods and first.field in (fields.gpu_count, fields.cpu, fields.memory):
         hint += (
             f" Pods of the former version ({old_pods}) still hold theirs; {fields.strategy} can "
