@@ -47,7 +47,7 @@ def rewritten(desired: Any, live: Any, at: str = "") -> Iterator[str]:
 
 @pytest.mark.parametrize("path", OUTPUTS, ids=lambda path: path.name.split(".")[0])
 async def test_the_api_server_writes_back_what_is_rendered(
-    path: Path, kubeconfig: str, namespace: str
+    path: Path, kubeconfig: Path, namespace: str
 ) -> None:
     client = Client.connect(kubeconfig=str(kubeconfig))
     try:
@@ -63,7 +63,7 @@ async def test_the_api_server_writes_back_what_is_rendered(
 
 @pytest.mark.parametrize("case", ["smallest-hosted", "embedding-from-a-claim", "runtime-in-full"])
 async def test_pods_are_admitted_where_only_restricted_ones_are(
-    case: str, kubeconfig: str, namespace: str
+    case: str, kubeconfig: Path, namespace: str
 ) -> None:
     client = Client.connect(kubeconfig=str(kubeconfig))
     try:
@@ -96,7 +96,7 @@ STAGES: list[dict[str, Any]] = [
 """What one service is declared to be, one after the other."""
 
 
-async def test_every_change_of_a_service_arrives_whole(kubeconfig: str, namespace: str) -> None:
+async def test_every_change_of_a_service_arrives_whole(kubeconfig: Path, namespace: str) -> None:
     identity = Identity(owner="o/p/s", urn=None, incarnation="1", cluster_uid="c")
     client = Client.connect(kubeconfig=str(kubeconfig))
     try:

@@ -381,8 +381,8 @@ def test_a_name_that_is_taken_is_told_whatever_the_values_beside_and_below(value
         }
     )
     assert [each.partition(":")[0] for each in found] == [
-        'deployment.args["--wrong"]',
         "deployment.args.port",
+        'deployment.args["--wrong"]',
         "deployment.env.HOME",
         "deployment.env.WRONG-",
     ]
