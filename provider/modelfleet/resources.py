@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 OWNER: Final = "owner"
 """The one input that is not declared on the resource itself: to whom its objects belong."""
 
+_BOOKKEEPING: Final = frozenset({"incarnation", "schema_version", "drift"})
+"""What the provider keeps in the state beside the outputs; of no use to a program."""
+
 _NOT_AN_INPUT: Final = "is an output, not an input"
 _REASONS: Final[Mapping[str, str]] = {
     OWNER: "is not declared per service; set modelfleet:fleet in the stack's configuration",
@@ -93,7 +96,8 @@ class ModelService(pulumi.dynamic.Resource, module="modelfleet", name="ModelServ
             subject=subject,
         )
         outputs = _outputs_of(ModelService)
-        if reserved := {OWNER, *outputs} - ModelServiceSpec.model_fields.keys() & inputs.keys():
+        taken = {OWNER, *_BOOKKEEPING, *outputs} - ModelServiceSpec.model_fields.keys()
+        if reserved := taken & inputs.keys():
             problems = [Problem(name, _REASONS.get(name, _NOT_AN_INPUT)) for name in reserved]
             raise pulumi.RunError(str(SpecError(subject, problems)))
         props: dict[str, Any] = {**dict.fromkeys(outputs), **inputs, OWNER: stack_owner()}
@@ -141,8 +145,8 @@ class ModelService(pulumi.dynamic.Resource, module="modelfleet", name="ModelServ
 
     @property
     @pulumi.getter
-    def pod_template_hash(self) -> pulumi.Output[str | None]:
-        """Changes exactly when pods will be replaced; None when external. Known at preview."""
+    def pod_template_hash(self) -> pulumi.Output[str]:
+        """Changes exactly when pods will be replaced; empty when external. Known at preview."""
 
     @property
     @pulumi.getter
@@ -151,8 +155,8 @@ class ModelService(pulumi.dynamic.Resource, module="modelfleet", name="ModelServ
 
     @property
     @pulumi.getter
-    def status_reason(self) -> pulumi.Output[str | None]:
-        """Why the status is what it is, where there is something to say."""
+    def status_reason(self) -> pulumi.Output[str]:
+        """Why the status is what it is; empty where there is nothing to say."""
 
     @property
     @pulumi.getter
@@ -168,21 +172,6 @@ class ModelService(pulumi.dynamic.Resource, module="modelfleet", name="ModelServ
     @pulumi.getter
     def cluster_uid(self) -> pulumi.Output[str]:
         """UID of the cluster's kube-system namespace: which cluster it really runs on."""
-
-    @property
-    @pulumi.getter
-    def incarnation(self) -> pulumi.Output[str]:
-        """Which creation of the service this is; deletion acts on this one only."""
-
-    @property
-    @pulumi.getter
-    def schema_version(self) -> pulumi.Output[int]:
-        """Version of the shape in which this state was written."""
-
-    @property
-    @pulumi.getter
-    def drift(self) -> pulumi.Output[Mapping[str, Any] | None]:
-        """What a refresh found changed by others and no declared field stands for."""
 
 
 def stack_owner() -> str:

@@ -510,7 +510,7 @@ def test_declared_outputs_resolve_with_their_types() -> None:
             gpus=made.gpu_total,
             reason=made.status_reason,
             namespace=made.namespace,
-            drift=made.drift,
+            uid=made.cluster_uid,
             id=made.id,
         ).apply(seen.update)
 
@@ -520,7 +520,7 @@ def test_declared_outputs_resolve_with_their_types() -> None:
         "gpus": 8,
         "reason": None,
         "namespace": "models",
-        "drift": None,
+        "uid": None,
         "id": "models/chat",
     }
     assert isinstance(seen["gpus"], int)
