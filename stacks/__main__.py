@@ -1,0 +1,143 @@
+"""One fleet for every environment: five services on Kubernetes, and one that runs elsewhere.
+
+What differs between dev, staging and prod stands in Pulumi.<stack>.yaml and is checked by
+environment.py; everything else is said here, once.
+"""
+
+from __future__ import annotations
+
+import pulumi
+from environment import Environment
+
+from modelfleet import ModelService, ModelServiceArgs
+
+environment = Environment.of_this_stack()
+services = environment.services
+
+# Where all of them live.
+place: ModelServiceArgs = {
+    "cluster": environment.cluster,
+    "namespace": environment.namespace,
+}
+
+# Two profiles, one of a GPU and one of an engine. A profile is a partial spec that services share
+# through `base=`: it is merged deeply, a later one wins, and what a service says itself wins most.
+large_gpu: ModelServiceArgs = {
+    "deployment": {
+        "gpu": {"product": environment.gpus.large},
+        "cpu": 16,
+        "memory_gib": 128,
+        "shm_gib": 16,
+    },
+}
+vllm: ModelServiceArgs = {
+    "deployment": {
+        "runtime": "vllm",
+        "runtime_version": "v0.30.0",
+        "gpu_memory_utilization": 0.9,
+        "startup_seconds": 1200,
+        "drain_seconds": 120,
+    },
+}
+
+chat = ModelService(
+    "chat",
+    base=[place, large_gpu, vllm],
+    description="General assistant, with tools.",
+    deployment={
+        "model": {"uri": services.chat.model},
+        "replicas": services.chat.replicas,
+        "max_model_len": 32_768,
+        "kv_cache_dtype": "fp8",
+        "args": {"enable-auto-tool-choice": True, "tool-call-parser": "hermes"},
+    },
+)
+
+code = ModelService(
+    "code",
+    base=[place, large_gpu, vllm],
+    description="Completes and reviews code; two GPUs per replica, for long files.",
+    deployment={
+        "model": {"uri": services.code.model},
+        "replicas": services.code.replicas,
+        "gpu": {"count": 2},
+        "max_model_len": 131_072,
+    },
+)
+
+embeddings = ModelService(
+    "embeddings",
+    base=[place, vllm],
+    model_type="text-embedding",
+    description="Vectors for search.",
+    deployment={
+        "model": {"uri": services.embeddings.model},
+        "replicas": services.embeddings.replicas,
+        "gpu": {"product": environment.gpus.small},
+    },
+)
+
+rerank = ModelService(
+    "rerank",
+    base=[place, vllm],
+    model_type="rerank",
+    description="Puts what search found in order.",
+    deployment={
+        "model": {"uri": services.rerank.model},
+        "replicas": services.rerank.replicas,
+        "gpu": {"product": environment.gpus.small},
+    },
+)
+
+# An engine that is not built in: any image that serves the OpenAI API, here on CPUs alone.
+titles = ModelService(
+    "titles",
+    base=place,
+    description="Names conversations. Small enough to need no GPU.",
+    deployment={
+        "model": {"uri": services.titles.model},
+        "replicas": services.titles.replicas,
+        "runtime": {
+            "name": "llama-cpp",
+            "image": "ghcr.io/ggml-org/llama.cpp:server-b11176",
+            "args": [
+                *("--hf-repo", "$(MODEL_PATH)"),
+                *("--alias", "$(MODEL_NAME)"),
+                *("--host", "0.0.0.0", "--port", "$(PORT)"),  # noqa: S104 - inside its own pod
+                "--metrics",
+            ],
+            "metrics_path": "/metrics",
+        },
+        "cpu": 8,
+        "memory_gib": 8,
+    },
+)
+
+# A model that runs elsewhere: known by the same name and address book as the others. Its key is
+# this stack's secret, or lies in the cluster already, where somebody else put it.
+frontier = ModelService(
+    "frontier",
+    base=place,
+    provider="openai",
+    description="For what our own models cannot do.",
+    credential_name=environment.frontier.credential_name,
+    provider_settings={
+        "base_url": environment.frontier.base_url,
+        "model_names": environment.frontier.model_names,
+        "api_key": pulumi.Config().get_secret("frontier_key"),
+    },
+)
+
+hosted = (chat, code, embeddings, rerank, titles)
+pulumi.export("gpus", pulumi.Output.all(*(service.gpu_total for service in hosted)).apply(sum))
+pulumi.export(
+    "base_urls",
+    {
+        "chat": chat.base_url,
+        "code": code.base_url,
+        "embeddings": embeddings.base_url,
+        "rerank": rerank.base_url,
+        "titles": titles.base_url,
+        "frontier": frontier.base_url,
+    },
+)
