@@ -29,6 +29,11 @@ from modelfleet.spec.validation import spec_of as _spec_of
 
 RULES: Final = (*SPEC_RULES, *ENGINE_RULES)
 
+_IDENTITY: Final = {
+    name: ModelServiceSpec.model_fields[name].default for name in ("namespace", "cluster")
+}
+"""Where a service is, written out also where it is the default: others refer to it."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -56,7 +61,7 @@ def plan(
     """
     if problems := problems_of(inputs, is_unknown=is_unknown, rules=RULES):
         return Plan(inputs=dict(inputs), values={}, problems=tuple(problems))
-    complete = pinned(pruned(inputs), prior, is_unknown=is_unknown)
+    complete = {**_IDENTITY, **pinned(pruned(inputs), prior, is_unknown=is_unknown)}
     values = {
         name: _value(paths, formula, complete, is_unknown=is_unknown, unknown=unknown)
         for name, (paths, formula) in formulas.PLANNED.items()
