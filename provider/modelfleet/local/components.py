@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ETCD = "etcd"
 API_SERVER = "kube-apiserver"
@@ -25,6 +26,9 @@ HOST = "127.0.0.1"  # the API server's own certificate names this address, not "
 # keeps other users of the machine out. Relative, since socket paths are short.
 _ETCD_URL = "unix://etcd.sock:0"
 _ETCD_PEER_URL = "unix://etcd-peer.sock:0"
+
+AUDIT_POLICY = "audit-policy.json"
+AUDIT_LOG = "logs/audit.log"
 
 _CLIENT_SPEED = ("--kube-api-qps=500", "--kube-api-burst=1000")
 
@@ -100,7 +104,19 @@ def _api_server(folder: Path, *, ports: Ports) -> list[str]:
         # Pods run nowhere here, so none waits for an account and its token.
         "--disable-admission-plugins=ServiceAccount",
         "--kubelet-preferred-address-types=InternalIP",
+        f"--audit-policy-file={folder}/{AUDIT_POLICY}",
+        f"--audit-log-path={folder}/{AUDIT_LOG}",
     ]
+
+
+def audit_policy(user: str) -> dict[str, Any]:
+    """What the API server writes down: each finished request of ``user``, nobody else's."""
+    return {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived", "ResponseStarted"],
+        "rules": [{"level": "Metadata", "users": [user]}, {"level": "None"}],
+    }
 
 
 def _kwok(folder: Path, *, ports: Ports, config: Path) -> list[str]:

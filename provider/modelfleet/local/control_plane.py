@@ -6,6 +6,7 @@ replaced. Data that no program starts on any more is replaced as well, and that 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -19,9 +20,11 @@ from modelfleet.local import credentials, processes, stages
 from modelfleet.local.api import Api
 from modelfleet.local.components import (
     API_SERVER,
+    AUDIT_POLICY,
     ETCD,
     KWOK,
     PROGRAMS,
+    audit_policy,
     command_lines,
     server_url,
 )
@@ -103,6 +106,8 @@ class ControlPlane:
         if credentials.write_credentials(self._folder):
             end(self._folder)  # what runs knows other tokens
         self._is_fresh = not (self._folder / "etcd").exists()
+        policy = json.dumps(audit_policy(credentials.LIMITED), indent=2)
+        (self._folder / AUDIT_POLICY).write_text(f"{policy}\n")
         commands = command_lines(
             folder=self._folder,
             ports=settings.ports,

@@ -56,6 +56,14 @@ class Plane:
         """The kubeconfig of the user ``modelfleet``, who may do what RBAC grants that user."""
         return self._folder / "kubeconfig-limited"
 
+    @property
+    def audit_log(self) -> Path:
+        """Where the API server writes down each request of that user, as lines of JSON.
+
+        What a client really asks for can be counted there; it is not there before the first one.
+        """
+        return self._folder / components.AUDIT_LOG
+
     def up(
         self,
         *,
