@@ -1,0 +1,106 @@
+"""``python -m benchmarks``: measure, print one table, write ``benchmarks/results.json``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.core import measure_core
+from benchmarks.lifecycle import LISTS, measure_lifecycle
+from benchmarks.machine import libraries, machine
+from benchmarks.results import Row, compared_across_sizes, document, table_of
+from benchmarks.site import Site, open_site
+from modelfleet.errors import ModelFleetError
+
+SIZES = (100, 1000)
+STEPS = ("core", "up", "preview", "noop", "refresh", "destroy", "memory")
+
+_FOLDER = Path(__file__).resolve().parent
+_RESULTS = _FOLDER / "results.json"
+_PLANE = _FOLDER.parent / ".modelfleet" / "benchmarks"
+_SMALL = 200
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is asked for; the exit code tells whether it could be measured, not how it went."""
+    options = _parser().parse_args(arguments)
+    console = Console()
+    on = machine()
+    rows: list[Row] = []
+    versions = libraries()
+    try:
+        with open_site(options.state, console=console, keep=options.keep) as site:
+            versions |= site.versions()
+            for size in options.sizes:
+                rows += _measured(site, size=size, wanted=options.only, repeats=options.repeats)
+    except ModelFleetError as error:
+        console.print(f"benchmarks: {error}", style="red", markup=False, highlight=False)
+        return 1
+    finally:
+        if rows:
+            rows = compared_across_sizes(rows, LISTS)
+            text = json.dumps(document(rows, machine=on, versions=versions), indent=2)
+            _RESULTS.write_text(f"{text}\n")
+            console.print(table_of(rows))
+            console.print(f"Written to {_RESULTS}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _measured(site: Site, *, size: int, wanted: Sequence[str], repeats: int | None) -> list[Row]:
+    repeats = repeats or (3 if size <= _SMALL else 1)
+    rows = measure_core(site, size=size, repeats=repeats) if "core" in wanted else []
+    if set(wanted) - {"core"}:
+        rows += measure_lifecycle(site, size=size, repeats=repeats, wanted=wanted)
+    return rows
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure modelfleet beside raw server-side apply and a provider that does"
+        " nothing, on a control plane of its own.",
+    )
+    parser.add_argument(
+        "--sizes",
+        type=_sizes,
+        default=SIZES,
+        help="numbers of services, comma-separated (default: 100,1000)",
+    )
+    parser.add_argument(
+        "--only",
+        type=_steps,
+        default=STEPS,
+        help=f"what to measure, comma-separated (default: {','.join(STEPS)})",
+    )
+    parser.add_argument(
+        "--repeats",
+        type=int,
+        help=f"turns per figure, of which the median counts (default: 3 up to {_SMALL}, else 1)",
+    )
+    parser.add_argument(
+        "--state", type=Path, default=_PLANE, help=f"the plane's folder (default: {_PLANE})"
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="leave the plane running, for the next run or a look"
+    )
+    return parser
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(sorted(int(size) for size in text.split(",")))
+
+
+def _steps(text: str) -> tuple[str, ...]:
+    steps = tuple(step.strip() for step in text.split(","))
+    if unknown := set(steps) - set(STEPS):
+        raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: not one of {STEPS}")
+    return steps
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""Runs of the real ``pulumi``: how long each command takes, and how large its plugin grows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from benchmarks.errors import BenchmarkError
+
+PARALLEL = 64
+
+_PROGRAM = Path(__file__).with_name("program")
+_PLUGIN_MODULE = "pulumi.dynamic"
+_POLL_SECONDS = 0.05
+_SEARCH_SECONDS = 0.25
+_LAST_LINES = 25
+
+_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "up": ("--yes", "--skip-preview", "--parallel", str(PARALLEL)),
+    "preview": ("--parallel", str(PARALLEL)),
+    "refresh": ("--yes", "--skip-preview", "--parallel", str(PARALLEL)),
+    "destroy": ("--yes", "--skip-preview", "--parallel", str(PARALLEL)),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One command: wall time, and the most memory its provider plugin ever held (0: no plugin)."""
+
+    seconds: float
+    plugin_peak_bytes: int
+
+
+class Stack:
+    """One stack of the benchmark program, with commands as a user would type them."""
+
+    def __init__(self, name: str, *, folder: Path, environ: Mapping[str, str]) -> None:
+        """``environ`` is the whole environment of the commands."""
+        self._name = name
+        self._folder = folder / name
+        self._environ = dict(environ)
+        self._log = folder / f"{name}.log"
+        shutil.copytree(_PROGRAM, self._folder, dirs_exist_ok=True)
+        self._run(["stack", "select", "--create", name], self._environ, timeout_seconds=60)
+
+    def run(self, verb: str, *, timeout_seconds: float, **environ: str) -> Run:
+        """Run ``pulumi <verb>``, with more variables in its environment.
+
+        Raises:
+            BenchmarkError: it failed, or took longer; with the end of what it printed.
+        """
+        arguments = [verb, "--stack", self._name, *_ARGUMENTS[verb], "--suppress-outputs"]
+        return self._run(arguments, {**self._environ, **environ}, timeout_seconds=timeout_seconds)
+
+    def _run(
+        self, arguments: list[str], environ: Mapping[str, str], *, timeout_seconds: float
+    ) -> Run:
+        command = ["pulumi", *arguments, "--non-interactive"]
+        started = time.monotonic()
+        with self._log.open("w") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=self._folder,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            try:
+                peak = _plugin_peak(process, deadline=started + timeout_seconds)
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+        seconds = time.monotonic() - started
+        if process.returncode != 0:
+            end = "\n".join(self._log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
+            raise BenchmarkError(
+                f"{' '.join(command)} ended with {process.returncode} after {seconds:.0f} s "
+                f"(limit {timeout_seconds:.0f} s):\n{end}"
+            )
+        return Run(seconds, peak)
+
+
+def _plugin_peak(process: subprocess.Popen[bytes], *, deadline: float) -> int:
+    """Wait for ``process`` until ``deadline``; return the peak memory of the plugin below it."""
+    plugin: psutil.Process | None = None
+    peak, search_at = 0, 0.0
+    while process.poll() is None and time.monotonic() < deadline:
+        if plugin is None and time.monotonic() >= search_at:
+            # Looking through all processes costs what is measured; once found it is cheap.
+            plugin, search_at = _plugin_below(process.pid), time.monotonic() + _SEARCH_SECONDS
+        if plugin is not None:
+            with contextlib.suppress(psutil.Error):
+                peak = max(peak, plugin.memory_info().rss)
+        time.sleep(_POLL_SECONDS)
+    return peak
+
+
+def _plugin_below(pid: int) -> psutil.Process | None:
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                command = child.cmdline()
+                if _PLUGIN_MODULE in command and Path(command[0]).name.startswith("python"):
+                    return child
+    return None
