@@ -12,20 +12,21 @@ from typing import Any, Final
 
 from modelfleet.engines import ENGINE_RULES, pinned
 from modelfleet.errors import Problem
-from modelfleet.render import planned as formulas
 from modelfleet.render import pod_template_hash
+from modelfleet.render.planned import PLANNED
 from modelfleet.spec.rules import SPEC_RULES
 from modelfleet.spec.service import ModelServiceSpec
 from modelfleet.spec.tree import (
     UNKNOWN,
     IsUnknown,
+    Path,
     never_unknown,
     pruned,
-    unknown_paths,
     value_at,
+    value_in,
 )
-from modelfleet.spec.validation import problems_of
 from modelfleet.spec.validation import spec_of as _spec_of
+from modelfleet.spec.validation import validated
 
 RULES: Final = (*SPEC_RULES, *ENGINE_RULES)
 
@@ -33,6 +34,12 @@ _IDENTITY: Final = {
     name: ModelServiceSpec.model_fields[name].default for name in ("namespace", "cluster")
 }
 """Where a service is, written out also where it is the default: others refer to it."""
+
+
+_FORMULAS: Final = {
+    name: (tuple(tuple(path.split(".")) for path in paths), formula)
+    for name, (paths, formula) in PLANNED.items()
+}
 
 
 @dataclass(frozen=True)
@@ -59,19 +66,23 @@ def plan(
     ``prior`` is the declaration in force, for the defaults it has fixed; ``unknown`` is put
     where a value depends on one for which ``is_unknown`` holds.
     """
-    if problems := problems_of(inputs, is_unknown=is_unknown, rules=RULES):
-        return Plan(inputs=dict(inputs), values={}, problems=tuple(problems))
     complete = {**_IDENTITY, **pinned(pruned(inputs), prior, is_unknown=is_unknown)}
-    values = {
-        name: _value(paths, formula, complete, is_unknown=is_unknown, unknown=unknown)
-        for name, (paths, formula) in formulas.PLANNED.items()
-    }
-    hosted = complete.get("deployment") is not None
-    if next(unknown_paths(complete, is_unknown=is_unknown), None) is not None:
-        values["pod_template_hash"] = unknown if hosted else ""
-    else:
-        spec = ModelServiceSpec.model_validate(complete)
+    result = validated(complete, is_unknown=is_unknown, rules=RULES)
+    if result.problems:
+        return Plan(inputs=dict(inputs), values={}, problems=result.problems)
+    if (spec := result.spec) is not None:
+        values = {
+            name: formula(*(value_in(result.values, path) for path in paths))
+            for name, (paths, formula) in _FORMULAS.items()
+        }
         values["pod_template_hash"] = pod_template_hash(spec) if spec.hosted else ""
+    else:
+        values = {
+            name: _value(paths, formula, complete, is_unknown=is_unknown, unknown=unknown)
+            for name, (paths, formula) in _FORMULAS.items()
+        }
+        hosted = complete.get("deployment") is not None
+        values["pod_template_hash"] = unknown if hosted else ""
     return Plan(inputs=complete, values=values, problems=())
 
 
@@ -85,7 +96,7 @@ def spec_of(inputs: Mapping[str, Any]) -> ModelServiceSpec:
 
 
 def _value(
-    paths: tuple[str, ...],
+    paths: tuple[Path, ...],
     formula: Callable[..., Any],
     inputs: Mapping[str, Any],
     *,
@@ -93,7 +104,6 @@ def _value(
     unknown: object,
 ) -> Any:
     values = [
-        value_at(inputs, tuple(path.split(".")), model=ModelServiceSpec, is_unknown=is_unknown)
-        for path in paths
+        value_at(inputs, path, model=ModelServiceSpec, is_unknown=is_unknown) for path in paths
     ]
     return unknown if any(value is UNKNOWN for value in values) else formula(*values)

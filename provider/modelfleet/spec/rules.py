@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from modelfleet.errors import Problem
 from modelfleet.spec.refused import MODEL_SCHEMES_NOT_YET, NOT_YET
+from modelfleet.spec.tree import value_in
 
 Problems = Iterator[Problem]
 
@@ -29,6 +31,15 @@ class Rule:
     paths: tuple[str, ...]
     check: Callable[..., Problems]
     names_only: bool = False
+
+    @cached_property
+    def steps(self) -> tuple[tuple[str, ...], ...]:
+        """The paths, each as its steps."""
+        return tuple(tuple(path.split(".")) for path in self.paths)
+
+    def values_in(self, values: Mapping[str, Any]) -> list[Any]:
+        """Return the values at ``paths`` of a whole spec; None below what is absent."""
+        return [value_in(values, steps) for steps in self.steps]
 
 
 def rule(*paths: str, names_only: bool = False) -> Callable[[Callable[..., Problems]], Rule]:

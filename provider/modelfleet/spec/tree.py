@@ -94,6 +94,15 @@ def model_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
     return current
 
 
+def value_in(values: Any, path: Path) -> Any:
+    """Return the value at ``path`` of plain, complete, known values; None below what is absent."""
+    for step in path:
+        if not isinstance(values, dict):
+            return None
+        values = values.get(step)
+    return values
+
+
 def value_at(
     tree: Any, path: Path, *, model: type[BaseModel], is_unknown: IsUnknown, deep: bool = True
 ) -> Any:

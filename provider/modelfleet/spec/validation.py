@@ -7,6 +7,7 @@ runs both, leaves unknowns alone, and says everything in a user's words. No I/O.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -66,24 +67,56 @@ _REASONS: Final[Mapping[str, str]] = {
 """Pydantic's error types in this project's words; a type that is missing keeps pydantic's."""
 
 
+@dataclass(frozen=True)
+class Validated:
+    """Every problem of a declaration, sorted by path; its spec where it has none, nor unknowns.
+
+    ``values`` are what rules and formulas look at: the spec's, with all defaults, or else the
+    declaration itself.
+    """
+
+    problems: tuple[Problem, ...]
+    spec: ModelServiceSpec | None
+    values: Mapping[str, Any]
+
+
+def validated(
+    inputs: Mapping[str, Any],
+    *,
+    is_unknown: IsUnknown = never_unknown,
+    rules: Sequence[Rule] = SPEC_RULES,
+) -> Validated:
+    """Return what is to be said of the ModelService declared by ``inputs``.
+
+    Values for which ``is_unknown`` holds may stand at any depth; nothing is said about them.
+    """
+    tree = pruned(inputs)
+    unknown = list(unknown_paths(tree, is_unknown=is_unknown))
+    try:
+        spec = ModelServiceSpec.model_validate(tree)
+    except ValidationError as error:
+        found = list(_field_problems(error, unknown=unknown))
+    else:
+        found = []
+        if not unknown:
+            values = spec.model_dump()
+            broken = {each for rule in rules for each in rule.check(*rule.values_in(values))}
+            return Validated(tuple(sorted(broken)), None if broken else spec, values)
+    bad = [path for path, _ in found]
+    problems = {problem for _, problem in found}
+    for each in rules:
+        problems.update(_rule_problems(each, tree, bad=bad, is_unknown=is_unknown))
+    return Validated(tuple(sorted(problems)), None, tree)
+
+
 def problems_of(
     inputs: Mapping[str, Any],
     *,
     is_unknown: IsUnknown = never_unknown,
     rules: Sequence[Rule] = SPEC_RULES,
 ) -> list[Problem]:
-    """Return every problem of the ModelService declared by ``inputs``, sorted by path.
-
-    Values for which ``is_unknown`` holds may stand at any depth; nothing is said about them.
-    """
-    tree = pruned(inputs)
-    unknown = list(unknown_paths(tree, is_unknown=is_unknown))
-    found = list(_field_problems(tree, unknown=unknown))
-    bad = [path for path, _ in found]
-    problems = {problem for _, problem in found}
-    for each in rules:
-        problems.update(_rule_problems(each, tree, bad=bad, is_unknown=is_unknown))
-    return sorted(problems)
+    """Return every problem of the ModelService declared by ``inputs``, sorted by path."""
+    return list(validated(inputs, is_unknown=is_unknown, rules=rules).problems)
 
 
 def spec_of(inputs: Mapping[str, Any], *, rules: Sequence[Rule] = SPEC_RULES) -> ModelServiceSpec:
@@ -92,27 +125,26 @@ def spec_of(inputs: Mapping[str, Any], *, rules: Sequence[Rule] = SPEC_RULES) ->
     Raises:
         SpecError: with every problem.
     """
-    if problems := problems_of(inputs, rules=rules):
-        name = inputs.get("model_service_name") or "?"
-        raise SpecError(f"ModelService {name}", problems)
-    return ModelServiceSpec.model_validate(pruned(inputs))
+    result = validated(inputs, rules=rules)
+    if result.spec is None:
+        raise SpecError(f"ModelService {inputs.get('model_service_name') or '?'}", result.problems)
+    return result.spec
 
 
-def _field_problems(tree: Any, *, unknown: list[Path]) -> Iterator[tuple[Path, Problem]]:
-    try:
-        ModelServiceSpec.model_validate(tree)
-    except ValidationError as error:
-        for detail in error.errors(include_url=False):
-            path = _path_of(detail["loc"])
-            of_an_unknown = any(path[: len(known)] == known for known in unknown)
-            if not of_an_unknown or detail["type"] == "extra_forbidden":
-                yield path, Problem(dotted(path), _reason_of(detail, path))
+def _field_problems(
+    error: ValidationError, *, unknown: list[Path]
+) -> Iterator[tuple[Path, Problem]]:
+    for detail in error.errors(include_url=False):
+        path = _path_of(detail["loc"])
+        of_an_unknown = any(path[: len(known)] == known for known in unknown)
+        if not of_an_unknown or detail["type"] == "extra_forbidden":
+            yield path, Problem(dotted(path), _reason_of(detail, path))
 
 
 def _rule_problems(
     each: Rule, tree: Any, *, bad: list[Path], is_unknown: IsUnknown
 ) -> Iterator[Problem]:
-    paths = [tuple(path.split(".")) for path in each.paths]
+    paths = each.steps
     if any(_spoils(path, of=p, names_only=each.names_only) for p in paths for path in bad):
         return
     values = [
