@@ -15,5 +15,5 @@ from modelfleet.errors import Problem
 
 
 def check_failures(problems: Iterable[Problem]) -> list[CheckFailure]:
-    """Return one failure per problem; each is shown to the user as one line."""
-    return [CheckFailure("", str(problem)) for problem in problems]
+    """Return one failure per problem, sorted by path; each is shown as one line."""
+    return [CheckFailure("", str(problem)) for problem in sorted(problems)]

@@ -1,0 +1,81 @@
+"""What ``pulumi`` printed, made the same on every machine and on every run.
+
+Pure. A transcript keeps what a person reads: the last word about each resource, the diagnostics,
+the totals. It drops progress and durations, sorts what the engine does side by side, and puts
+placeholders where addresses, times, versions and random names stood.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+_OPERATION = re.compile(r"^(?:Previewing|Updating|Refreshing|Destroying|Importing)\b.* \(.+\):$")
+_ROW = re.compile(r"^[ +~<>=-]{2,5}(?P<type>[\w-]+:\S+:\S+) (?P<name>\S+)(?: .*)?$")
+_SECTION = re.compile(r"^[A-Z]\w+:$")
+_BLOCK = re.compile(r"^  \S+ \(.*\):$")
+_PROGRESS = re.compile(r"^@ \w.*\.{2,}$")
+_DURATION = re.compile(r" ?\(\d+(?:\.\d+)?s\)")
+_DROPPED = re.compile(r"^(Duration: |View Live: |View in Browser)")
+
+_POD_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # what Kubernetes makes random names of
+_PLACEHOLDERS: Mapping[str, str] = {
+    r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b": "<uuid>",
+    r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?": "<time>",
+    r"\b127\.0\.0\.1:\d+": "127.0.0.1:<port>",
+    rf"\b([a-z][\w-]*)-[{_POD_ALPHABET}]{{6,10}}-[{_POD_ALPHABET}]{{5}}\b": r"\1-<pod>",
+    r"\b(sha256:)?[0-9a-f]{12,64}\b": "<hash>",
+    r"\bv?3\.\d{3}\.\d+\b": "<pulumi version>",
+}
+
+
+def normalised(text: str, *, paths: Mapping[str, str]) -> str:
+    """Return ``text`` without what differs between runs; ``paths`` maps folders to placeholders."""
+    for path, placeholder in sorted(paths.items(), key=lambda item: -len(item[0])):
+        text = text.replace(path, placeholder)
+    lines = [_DURATION.sub("", line).rstrip() for line in text.splitlines()]
+    kept = [line for line in lines if not _PROGRESS.match(line) and not _DROPPED.match(line)]
+    ordered = [line for operation in _operations(kept) for line in _ordered(operation)]
+    text = re.sub(r"\n{3,}", "\n\n", "\n".join(ordered)).strip("\n") + "\n"
+    for pattern, placeholder in _PLACEHOLDERS.items():
+        text = re.sub(pattern, placeholder, text)
+    return text
+
+
+def _operations(lines: Sequence[str]) -> list[Sequence[str]]:
+    starts = [number for number, line in enumerate(lines) if _OPERATION.match(line)]
+    edges = [0, *starts, len(lines)]
+    return [lines[start:end] for start, end in pairwise(edges)]
+
+
+def _ordered(operation: Sequence[str]) -> list[str]:
+    """Return one preview or update with its rows and diagnostics in an order of their own."""
+    sections = [number for number, line in enumerate(operation) if _SECTION.match(line)]
+    edges = [*sections, len(operation)]
+    result = _last_rows(operation[: edges[0]])
+    for start, end in pairwise(edges):
+        section = operation[start:end]
+        result += _sorted_blocks(section) if section[0] == "Diagnostics:" else section
+    return result
+
+
+def _last_rows(lines: Sequence[str]) -> list[str]:
+    rows: dict[tuple[bool, str, str], str] = {}
+    others: list[str] = []
+    for line in lines:
+        if match := _ROW.match(line):
+            key = (match["type"] != "pulumi:pulumi:Stack", match["type"], match["name"])
+            rows[key] = line.removesuffix(";")
+        elif line or not rows:
+            others.append(line)
+    return [*others, *(rows[key] for key in sorted(rows))]
+
+
+def _sorted_blocks(section: Sequence[str]) -> list[str]:
+    blocks: list[list[str]] = []
+    for line in section[1:]:
+        if _BLOCK.match(line) or not blocks:
+            blocks.append([])
+        blocks[-1].append(line)
+    return [section[0], *(line for block in sorted(blocks) for line in block)]
