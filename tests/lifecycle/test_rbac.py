@@ -1,0 +1,109 @@
+"""The ClusterRole that ships with the project grants what is used, and nothing that is not."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from modelfleet.cluster.client import Client
+from modelfleet.errors import NotReadyError
+from modelfleet.fleet import Desired, Fleet, new_incarnation
+from modelfleet.local import Plane
+from modelfleet.plan import spec_of
+
+ROLE: Final = Path(__file__).parents[2] / "docs" / "rbac.yaml"
+
+VERBS_OF_RBAC: Final[Mapping[str, tuple[str, ...]]] = {
+    "apply": ("patch", "create"),
+    "log": ("get",),
+}
+"""What the API server asks for where our verb has another name; else it has the same one."""
+
+
+@pytest.fixture
+def plane(plane_factory: Callable[[str], Plane]) -> Plane:
+    """A plane where the limited user may do what the ClusterRole grants, and has a namespace."""
+    plane = plane_factory("rbac")
+    plane.up(gpus="l4-24gb:4x1", chaos=True)
+    kubectl = [str(plane.state_folder / "bin" / "kubectl"), "--kubeconfig", str(plane.kubeconfig)]
+    for arguments in (
+        f"apply --filename {ROLE}",
+        "create clusterrolebinding modelfleet --clusterrole=modelfleet --user=modelfleet",
+        "create namespace models",
+    ):
+        subprocess.run([*kubectl, *arguments.split()], check=True)
+    return plane
+
+
+def desired(name: str, **declared: Any) -> Desired:
+    inputs = {"model_service_name": name, "namespace": "models", **declared}
+    return Desired(spec_of(inputs), owner="acme/fleet/prod", incarnation=new_incarnation())
+
+
+def hosted(name: str, **deployment: Any) -> Desired:
+    model = {"model": {"uri": "hf://Qwen/Qwen3-8B"}, "gpu": {"product": "NVIDIA-L4"}}
+    return desired(name, deployment={**model, **deployment}, wait={"timeout_seconds": 20})
+
+
+def crashing(name: str) -> Desired:
+    return hosted(
+        name,
+        gpu={"count": 1},
+        node_selector={"modelfleet.test/behaviour": "crash-loop"},
+        tolerations=[{"key": "modelfleet.test/behaviour"}],
+    )
+
+
+async def live_and_die(fleet: Fleet) -> None:
+    """Do everything a fleet can do, its failures included."""
+    first = hosted("qwen", secret_env={"VLLM_API_KEY": "not-a-real-key"})
+    external = desired("openai", provider_settings={"base_url": "https://api.openai.com/v1"})
+    for each in (first, external):
+        await fleet.apply(each)
+    rolled = replace(
+        hosted("qwen", max_model_len=8192),
+        incarnation=first.incarnation,
+        owner="acme/fleet/renamed",
+        former_owner=first.owner,
+        prior=first.spec,
+    )
+    await fleet.apply(rolled)
+    with pytest.raises(NotReadyError, match="Last log lines"):
+        await fleet.apply(crashing("broken"))
+    assert await fleet.drift(rolled)
+    assert await fleet.list()
+    for each in (rolled, external):
+        await fleet.delete(each)
+
+
+def used(requests: Mapping[str, int]) -> set[tuple[str, str]]:
+    """Return the pairs of RBAC verb and resource that stand behind ``requests``."""
+    pairs = set()
+    for request in requests:
+        verb, _, plural = request.partition(" ")
+        resource = "pods/log" if verb == "log" else plural
+        pairs |= {(each, resource) for each in VERBS_OF_RBAC.get(verb, (verb,))}
+    return pairs
+
+
+async def test_the_shipped_role_grants_exactly_the_verbs_that_are_used(plane: Plane) -> None:
+    rules = yaml.safe_load(ROLE.read_text())["rules"]
+    granted = {
+        (verb, resource)
+        for rule in rules
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    fleet = Fleet(Client.connect(kubeconfig=str(plane.limited_kubeconfig)))
+    try:
+        await live_and_die(fleet)
+        sent = used(fleet.client.requests)
+    finally:
+        await fleet.aclose()
+    assert sent == granted
