@@ -726,6 +726,13 @@ def test_fatal_reasons_come_first() -> None:
     assert [reason.code for reason in outcome.reasons] == [Code.IMAGE_PULL, Code.UNSCHEDULABLE]
 
 
+def test_pods_that_are_merely_on_their_way_are_no_part_of_a_failure() -> None:
+    lost = pod("qwen-a", containers=(container(waiting=("ErrImagePull", NOT_FOUND)),))
+    starting = pod("qwen-b", containers=(container(),))
+    outcome = judged(deployment(replicas=2), lost, starting)
+    assert [reason.code for reason in outcome.reasons] == [Code.IMAGE_PULL]
+
+
 def test_one_pod_beyond_help_fails_the_service_only_if_it_is_needed() -> None:
     lost = pod("qwen-lost", containers=(container(waiting=("ErrImagePull", NOT_FOUND)),))
     starting = [pod(f"qwen-{index}", containers=(container(),)) for index in range(3)]

@@ -99,11 +99,16 @@ def readiness(
     if _deadline_passed(deployment, reasons, current_hash=current_hash):
         text = "The rollout made no progress within its deadline"
         hint = f"Raise {fields.startup} if its pods only need longer to start."
-        return Failed((*reasons, Reason(Code.PROGRESS_DEADLINE, text, fields.startup, hint)))
+        return _failed((*reasons, Reason(Code.PROGRESS_DEADLINE, text, fields.startup, hint)))
     lost = sum(each.fatal for each in findings)
     if lost > rollout.spare(until) or any(each.fatal for each in blocked):
-        return Failed(reasons)
+        return _failed(reasons)
     return Waiting(reasons or (_rolling_out(rollout),))
+
+
+def _failed(reasons: Sequence[Reason]) -> Failed:
+    """Return the failure without the pods that are merely on their way."""
+    return Failed(tuple(reason for reason in reasons if reason.code is not Code.STARTING))
 
 
 def _stopped(rollout: Rollout, *, left: int) -> Outcome:
