@@ -11,7 +11,6 @@ from functools import cache
 from typing import Any
 
 from pulumi.dynamic import (
-    CheckFailure,
     CheckResult,
     CreateResult,
     DiffResult,
@@ -22,6 +21,7 @@ from pulumi.output import Unknown
 
 from modelfleet.adapters.dynamic import announcements, state
 from modelfleet.adapters.dynamic.calls import calling_request
+from modelfleet.adapters.dynamic.check_failures import check_failures
 from modelfleet.adapters.dynamic.init_failed import keep_as_init_failed
 from modelfleet.adapters.dynamic.loop import run
 from modelfleet.adapters.dynamic.reporting import reported
@@ -63,7 +63,7 @@ class ModelServiceProvider(StatelessProvider):
         owner = {state.OWNER: news[state.OWNER]} if state.OWNER in news else {}
         return CheckResult(
             {**planned.inputs, **planned.values, **owner},
-            [CheckFailure(each.path, each.reason) for each in planned.problems],
+            check_failures(planned.problems),
         )
 
     @reported()
