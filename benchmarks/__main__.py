@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -37,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with open_site(options.state, console=console, keep=options.keep) as site:
             versions |= site.versions()
             for size in options.sizes:
-                rows += _measured(site, size=size, wanted=options.only, repeats=options.repeats)
+                rows.extend(
+                    _measured(site, size=size, wanted=options.only, repeats=options.repeats)
+                )
     except ModelFleetError as error:
         console.print(f"benchmarks: {error}", style="red", markup=False, highlight=False)
         return 1
@@ -51,12 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _measured(site: Site, *, size: int, wanted: Sequence[str], repeats: int | None) -> list[Row]:
+def _measured(
+    site: Site, *, size: int, wanted: Sequence[str], repeats: int | None
+) -> Iterator[Row]:
+    """Yield the rows of one size as they come, so that those before a failure are not lost."""
     repeats = repeats or (3 if size <= _SMALL else 1)
-    rows = measure_core(site, size=size, repeats=repeats) if "core" in wanted else []
+    if "core" in wanted:
+        yield from measure_core(site, size=size, repeats=repeats)
     if set(wanted) - {"core"}:
-        rows += measure_lifecycle(site, size=size, repeats=repeats, wanted=wanted)
-    return rows
+        yield from measure_lifecycle(site, size=size, repeats=repeats, wanted=wanted)
 
 
 def _parser() -> argparse.ArgumentParser:
