@@ -21,6 +21,8 @@ DEGRADED: Final = "DEGRADED"
 CREATE_FAILED: Final = "CREATE_FAILED"
 UPDATE_FAILED: Final = "UPDATE_FAILED"
 
+FAILED: Final = (CREATE_FAILED, UPDATE_FAILED)
+
 
 @dataclass(frozen=True)
 class Service:
@@ -45,6 +47,11 @@ class Service:
     def id(self) -> str:
         """Return ``namespace/name``."""
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it serves, or is stopped as declared: nothing is under way, nothing failed."""
+        return self.status in (READY, STOPPED, DEGRADED)
 
 
 def service_of(

@@ -33,6 +33,7 @@ from modelfleet.dynamic_entry import model_service_provider
 from modelfleet.errors import ConfigError, NotReadyError
 from modelfleet.fleet import Desired, Fleet, new_incarnation
 from modelfleet.plan import plan, spec_of
+from modelfleet.service import FAILED
 from modelfleet.spec.fields import ChangeClass
 
 Props = Mapping[str, Any]
@@ -116,6 +117,13 @@ class ModelServiceProvider(StatelessProvider):
         outs = {**live, **state.outputs_of(found.service)}
         # The incarnation says what this state may delete; a read must not take up another's.
         outs["incarnation"] = desired.incarnation or found.service.incarnation
+        if olds.get("status") in FAILED and not found.service.is_settled:
+            # The engine forgets a failure that a refresh does not repeat, and the next up would
+            # call the service unchanged.
+            reasons = (f"is still not ready: {found.service.status_reason}",)
+            error = NotReadyError(f"ModelService {id_}", reasons)
+            keep_as_init_failed(id_, outs, inputs=live, reasons=[str(error)])
+            raise error
         return ReadResult(id_, outs, live)
 
     @reported()
