@@ -122,6 +122,7 @@ class ModelServiceProvider(StatelessProvider):
             # call the service unchanged.
             reasons = (f"is still not ready: {found.service.status_reason}",)
             error = NotReadyError(f"ModelService {id_}", reasons)
+            outs["status"] = olds["status"]
             keep_as_init_failed(id_, outs, inputs=live, reasons=[str(error)])
             raise error
         return ReadResult(id_, outs, live)
