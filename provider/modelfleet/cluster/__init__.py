@@ -9,7 +9,8 @@ rendered) is none of this package's business, so nothing here imports those laye
     access          one server and how to be known there            pure
     kubeconfig      where that is written                           reads files
     credentials     tokens, token files, exec helpers               runs helpers
-    transport       one request: TLS, proxy, retries, bounds        HTTP
+    connections     TLS, proxy, and how many requests at once       HTTP
+    transport       one request: credentials and retries            HTTP
     api_errors      every API status becomes one class of error     pure
     wire            replies and events as values                    pure
     client          the verbs                                       HTTP
@@ -17,4 +18,12 @@ rendered) is none of this package's business, so nothing here imports those laye
     ownership       may we touch this object?                       pure
     apply, delete   objects of one resource, safely                 through the client
     records         what runs here, kept as annotations             pure
+    mirror, slim    the newest known objects, and what is kept      pure
+    follow, watch   a live copy of a kind: one LIST, one WATCH      through the client
+    live            services to wait for, resources to read         through watches
+    readiness       ready, waiting or failed, and why               pure
+    diagnosis       what logs and events add to a failure           through the client
+
+``readiness`` composes ``rollout``, ``revisions``, ``pod_state``, ``container_state``, ``scheduling``
+and ``reasons``; what others wrote is passed on through ``masking``.
 """

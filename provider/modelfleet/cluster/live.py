@@ -25,8 +25,8 @@ _OURS: Final = f"{labels.MANAGED_BY}={labels.MANAGED_BY_VALUE}"
 _NAMED: Final = labels.NAME
 """Pods and ReplicaSets carry the selector labels only."""
 
-_PAGE_OF_PODS: Final = 500
-"""A pod on the wire is ten times what is kept of it: never decode thousands at once."""
+_PAGE_SIZE: Final = 250
+"""An object on the wire is ten times what is kept of it: never decode thousands at once."""
 
 
 class Evaluate(Protocol):
@@ -44,19 +44,15 @@ class LiveServices:
 
     def __init__(self, client: Client) -> None:
         """Nothing is sent before the first wait."""
-        self._deployments = SharedWatch(
-            client, DEPLOYMENT, label_selector=_OURS, slim=slim_deployment
-        )
-        self._pods = SharedWatch(
-            client, POD, label_selector=_NAMED, slim=slim_pod, page_size=_PAGE_OF_PODS
-        )
-        self._replica_sets = SharedWatch(
-            client,
-            REPLICA_SET,
-            label_selector=_NAMED,
-            slim=slim_replica_set,
-            page_size=_PAGE_OF_PODS,
-        )
+
+        def followed(kind: Kind, selector: str, slim: Callable[[Object], Object]) -> SharedWatch:
+            return SharedWatch(
+                client, kind, label_selector=selector, slim=slim, page_size=_PAGE_SIZE
+            )
+
+        self._deployments = followed(DEPLOYMENT, _OURS, slim_deployment)
+        self._pods = followed(POD, _NAMED, slim_pod)
+        self._replica_sets = followed(REPLICA_SET, _NAMED, slim_replica_set)
 
     async def until(
         self,
