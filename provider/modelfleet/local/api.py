@@ -20,6 +20,7 @@ Object = dict[str, Any]
 
 _FIELD_MANAGER = "modelfleet-local"
 _PAGE = 500
+_NODE_LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 
 
 class Api:
@@ -64,6 +65,14 @@ class Api:
         """All nodes, or those of one pool."""
         selector = f"modelfleet.local/pool={pool}" if pool else ""
         return self._list("/api/v1/nodes", labelSelector=selector)
+
+    def held_nodes(self) -> frozenset[str]:
+        """Names of the nodes that somebody keeps alive: those with a lease."""
+        return frozenset(lease["metadata"]["name"] for lease in self._list(_NODE_LEASES))
+
+    def remove_node_leases(self) -> None:
+        """Forget who kept which node alive."""
+        self._delete(_NODE_LEASES)
 
     def list_pods(self, *, node: str = "") -> list[Object]:
         """Pods of all namespaces, or those on one node."""

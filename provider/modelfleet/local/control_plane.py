@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,19 +114,27 @@ class ControlPlane:
             programs=self._tools.programs,
             kwok_config=self._write_kwok_config(settings),
         )
-        self._ensure(ETCD, commands[ETCD])
-        self._ensure(API_SERVER, commands[API_SERVER])
+        # A client finds a server again that was away, but only after half a minute or more of
+        # waiting longer each time; so all that relies on a program is started after it.
+        if self._ensure(ETCD, commands[ETCD]):
+            end(self._folder, programs=PROGRAMS[1:])
+        if self._ensure(API_SERVER, commands[API_SERVER]):
+            end(self._folder, programs=PROGRAMS[2:])
         server = server_url(settings.ports)
         self._wait_for_api_server(server)
         credentials.write_kubeconfigs(self._folder, server=server)
+        if not processes.find(self._folder, [KWOK]):
+            # A new KWOK has a new name, and would wait until the leases of the old one expire.
+            with Api(self._folder, server=server) as api:
+                api.remove_node_leases()
         for program in PROGRAMS:
             self._ensure(program, commands[program])
 
-    def _ensure(self, program: str, argv: list[str]) -> None:
-        """Leave the one process with this command line alone, or make it so."""
+    def _ensure(self, program: str, argv: list[str]) -> bool:
+        """Leave the one process with this command line alone, or make it so; whether it did."""
         running = processes.find(self._folder, [program])
         if len(running) == 1 and processes.argv_of(running[0]) == argv:
-            return
+            return False
         processes.end(running)
         log = self._log(program)
         if log.exists():
@@ -134,6 +142,7 @@ class ControlPlane:
         processes.start(argv, folder=self._folder, log=log, environ=_environ())
         if not processes.wait_until_started(self._folder, program):
             raise _DiedError(program)
+        return True
 
     def _wait_for_api_server(self, server: str) -> None:
         deadline = time.monotonic() + _START_SECONDS
@@ -176,9 +185,9 @@ def find(folder: Path) -> list[psutil.Process]:
     return processes.find(folder, PROGRAMS)
 
 
-def end(folder: Path) -> list[str]:
+def end(folder: Path, *, programs: Sequence[str] = PROGRAMS) -> list[str]:
     """End the processes of the plane in ``folder``, clients first; return their names."""
-    running = find(folder)
+    running = processes.find(folder, programs)
     names = [processes.name_of(process) for process in running]
     by_name = {
         program: [process for process, name in zip(running, names, strict=True) if name == program]

@@ -5,7 +5,7 @@ A node belongs to a pool; converging one pool never touches the nodes of another
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -146,7 +146,11 @@ def is_ready(node: Object) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
-def not_ready(live: Sequence[Object]) -> list[str]:
-    """Names of fake nodes that are not ready."""
+def not_ready(live: Sequence[Object], *, held: Collection[str]) -> list[str]:
+    """Names of fake nodes that cannot take pods, or that nobody keeps alive.
+
+    ``held`` are the nodes with a lease; without one, "ready" is what a KWOK that is gone said.
+    """
     ours = (node for node in live if POOL_LABEL in node["metadata"].get("labels", {}))
-    return sorted(node["metadata"]["name"] for node in ours if not is_ready(node))
+    names = {node["metadata"]["name"]: is_ready(node) for node in ours}
+    return sorted(name for name, ready in names.items() if not ready or name not in held)

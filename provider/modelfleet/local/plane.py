@@ -206,7 +206,7 @@ class Plane:
             nodes.converge_nodes(api, fleet, pool=nodes.FLEET_POOL)
             nodes.converge_nodes(api, chaos, pool=nodes.CHAOS_POOL)
             deadline = time.monotonic() + _NODES_READY_SECONDS
-            while waiting := nodes.not_ready(api.list_nodes()):
+            while waiting := nodes.not_ready(api.list_nodes(), held=api.held_nodes()):
                 processes.require_alive()
                 if time.monotonic() > deadline:
                     raise LocalError(

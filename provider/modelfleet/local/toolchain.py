@@ -47,11 +47,12 @@ class Family:
     beside: tuple[Family, ...] = ()
     own_version: tuple[str, ...] = ()
     accepts: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    root: Path = MODULES
 
     @property
     def pins(self) -> Path:
         """The folder with this family's go.mod and go.sum."""
-        return MODULES / self.name
+        return self.root / self.name
 
     @property
     def version(self) -> str:
