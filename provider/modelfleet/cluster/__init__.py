@@ -24,6 +24,6 @@ rendered) is none of this package's business, so nothing here imports those laye
     readiness       ready, waiting or failed, and why               pure
     diagnosis       what logs and events add to a failure           through the client
 
-``readiness`` composes ``rollout``, ``revisions``, ``pod_state``, ``container_state``, ``scheduling``
-and ``reasons``; what others wrote is passed on through ``masking``.
+``readiness`` composes ``rollout``, ``revisions``, ``pod_state``, ``container_state``,
+``scheduling`` and ``reasons``; what others wrote is passed on through ``masking``.
 """

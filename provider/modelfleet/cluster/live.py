@@ -19,7 +19,7 @@ from modelfleet.cluster.objects import DEPLOYMENT, POD, REPLICA_SET, Kind, Objec
 from modelfleet.cluster.reasons import Code, Outcome, Reason, Waiting
 from modelfleet.cluster.revisions import current_hash
 from modelfleet.cluster.slim import slim_deployment, slim_pod, slim_replica_set
-from modelfleet.cluster.watch import SharedWatch
+from modelfleet.cluster.watch import SETTLE_SECONDS, SharedWatch
 
 _OURS: Final = f"{labels.MANAGED_BY}={labels.MANAGED_BY_VALUE}"
 _NAMED: Final = labels.NAME
@@ -152,10 +152,18 @@ class LiveObjects:
     """
 
     def __init__(
-        self, client: Client, kinds: Iterable[Kind], *, label_selector: str = _OURS
+        self,
+        client: Client,
+        kinds: Iterable[Kind],
+        *,
+        label_selector: str = _OURS,
+        settle_seconds: float = SETTLE_SECONDS,
     ) -> None:
         """Nothing is sent before the first read."""
-        self._watches = [SharedWatch(client, kind, label_selector=label_selector) for kind in kinds]
+        self._watches = [
+            SharedWatch(client, kind, label_selector=label_selector, settle_seconds=settle_seconds)
+            for kind in kinds
+        ]
 
     async def read(self, key: Key) -> tuple[Object, ...]:
         """Return the objects of one resource, in the order of the kinds. Read only."""

@@ -17,15 +17,15 @@ _SHORTEST_VALUE: Final = 4
 """Shorter values would be found in every other word."""
 
 _NAMES: Final = r"(?:api[_-]?key|token|secret|password|passwd|credential)(?![a-z])"
+_VALUE: Final = r"[\[('\"]*)[^\s'\",)\]]+"
 _SHAPES: Final = (
     (re.compile(r"(://[^/\s:@]*:)[^@\s/]+(?=@)"), rf"\1{MASK}"),
     (re.compile(r"\b((?:bearer|basic)\s+)[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1{MASK}"),
-    # --api-key VALUE, HF_TOKEN=VALUE, 'api_key': ['VALUE', …
+    # HF_TOKEN=VALUE, 'api_key': ['VALUE', … and, only as an option, --api-key VALUE: elsewhere what
+    # follows the word is what the sentence is about (secret "hf-token" not found).
+    (re.compile(rf"({_NAMES}[\w-]{{0,40}}['\"]?\s*[:=]\s*{_VALUE}", re.IGNORECASE), rf"\1{MASK}"),
     (
-        re.compile(
-            rf"([\w-]*{_NAMES}[\w-]*['\"]?(?:\s*[:=]\s*|\s+(?=\S*\d))[\[('\"]*)[^\s'\",)\]]+",
-            re.IGNORECASE,
-        ),
+        re.compile(rf"((?<![\w-])--[\w-]{{0,40}}?{_NAMES}[\w-]{{0,40}}\s+{_VALUE}", re.IGNORECASE),
         rf"\1{MASK}",
     ),
     (
