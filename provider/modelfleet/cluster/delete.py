@@ -56,6 +56,17 @@ async def delete_objects(
     return going
 
 
+async def is_anything_meant(
+    client: Client, refs: Sequence[Ref], *, owners: Collection[str], incarnation: str | None
+) -> bool:
+    """Say whether :func:`delete_objects` would find anything to delete."""
+    lives = await asyncio.gather(*(client.get(ref) for ref in refs))
+    return any(
+        live is not None and _is_meant(live, owners=owners, incarnation=incarnation)
+        for live in lives
+    )
+
+
 async def _delete(
     client: Client,
     ref: Ref,

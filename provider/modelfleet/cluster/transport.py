@@ -1,8 +1,6 @@
-"""One request to the API server: connections, credentials, bounds, retries.
+"""One request to the API server: with which credentials, over which connection, how often.
 
-Knows HTTP and nothing of Kubernetes' verbs. Requests in flight are bounded here rather than by
-the connection pool, whose queue would turn a busy moment into timeouts; watches, which stay open,
-do not count.
+Knows HTTP and nothing of Kubernetes' verbs.
 """
 
 from __future__ import annotations
@@ -11,23 +9,34 @@ import asyncio
 import ssl
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 
 import httpx
 
 from modelfleet.cluster.access import Access, ClientCertificate
 from modelfleet.cluster.api_errors import Asked, api_error, unreachable_error
+from modelfleet.cluster.connections import Connections
 from modelfleet.cluster.credentials import Credential, Credentials
 from modelfleet.cluster.retry import RetryPolicy
-from modelfleet.cluster.tls import tls_context
 from modelfleet.errors import ClusterError, ConfigError, UnavailableError
 
-CONNECT_TIMEOUT_SECONDS: Final = 10.0
-READ_TIMEOUT_SECONDS: Final = 30.0
-
 Parameters = Mapping[str, str | int]
+
+_Http = httpx.AsyncClient
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A request, before it is known who sends it. ``silence_seconds`` is a watch's."""
+
+    method: str
+    path: str
+    parameters: Parameters
+    content: bytes | None = None
+    content_type: str = ""
+    silence_seconds: float | None = None
 
 
 class Transport:
@@ -48,11 +57,8 @@ class Transport:
         self.access = access
         self.requests: Counter[str] = Counter()
         self._credentials = Credentials(access)
-        self._in_flight = in_flight
-        self._slots = asyncio.Semaphore(in_flight)
+        self._connections = Connections(access, in_flight=in_flight, http=http)
         self._retry = retry or RetryPolicy()
-        self._http = http
-        self._clients: dict[ClientCertificate | None, httpx.AsyncClient] = {}
 
     async def send(
         self,
@@ -70,22 +76,20 @@ class Transport:
         The request must be idempotent: one whose reply got lost is sent again. Raises the class of
         error that ``api_errors`` has for the answer.
         """
+        wanted = _Wanted(method, path, parameters or {}, content, content_type)
         policy = retry or self._retry
         started = time.monotonic()
         attempt = 0
         while True:
             try:
-                async with self._slots:
-                    return await self._sent_once(
-                        asked, method, path, parameters or {}, content, content_type
-                    )
+                return await self._sent_once(asked, wanted)
             except UnavailableError as error:
                 delay_seconds = policy.delay_seconds(
                     error, attempt=attempt, spent_seconds=time.monotonic() - started
                 )
                 if delay_seconds is None:
                     raise
-            # Outside the slot: waiting for a busy server must not keep others from asking.
+            # With no connection in hand: waiting for a busy server keeps nobody else from asking.
             await asyncio.sleep(delay_seconds)
             attempt += 1
 
@@ -98,124 +102,82 @@ class Transport:
         silence_seconds: float,
         on_open: Callable[[], None] | None = None,
     ) -> AsyncGenerator[str, None]:
-        """Yield the lines of a long reply as they come; one attempt, no slot taken.
+        """Yield the lines of a long reply as they come; one attempt, nobody's turn taken.
 
         ``on_open`` is called when the server has agreed, which may be long before the first line.
         ``silence_seconds`` without a byte is UnavailableError, as is a broken connection: a peer
         that died says nothing at all.
         """
-        timeouts = httpx.Timeout(CONNECT_TIMEOUT_SECONDS, read=silence_seconds, pool=None)
+        wanted = _Wanted("GET", path, parameters, silence_seconds=silence_seconds)
         with _network_errors(asked, self.access):
-            response = await self._authorized(
-                asked, "GET", path, parameters, timeouts=timeouts, stream=True
-            )
-            try:
-                if not response.is_success:
-                    await response.aread()
-                    raise self._error(asked, response)
+            async with self._reply(asked, wanted, connection=self._connections.own) as reply:
+                if not reply.is_success:
+                    await reply.aread()
+                    raise _error(asked, reply)
                 if on_open is not None:
                     on_open()
-                async for line in response.aiter_lines():
+                async for line in reply.aiter_lines():
                     yield line
-            finally:
-                await response.aclose()
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for client in self._clients.values():
-            await client.aclose()
+        await self._connections.aclose()
 
-    async def _sent_once(
-        self,
-        asked: Asked,
-        method: str,
-        path: str,
-        parameters: Parameters,
-        content: bytes | None,
-        content_type: str,
-    ) -> httpx.Response:
+    async def _sent_once(self, asked: Asked, wanted: _Wanted) -> httpx.Response:
         with _network_errors(asked, self.access):
-            response = await self._authorized(
-                asked, method, path, parameters, content=content, content_type=content_type
-            )
-        if not response.is_success:
-            raise self._error(asked, response)
-        return response
+            async with self._reply(asked, wanted, connection=self._connections.lent) as reply:
+                await reply.aread()
+        if not reply.is_success:
+            raise _error(asked, reply)
+        return reply
 
-    async def _authorized(
+    @asynccontextmanager
+    async def _reply(
         self,
         asked: Asked,
-        method: str,
-        path: str,
-        parameters: Parameters,
+        wanted: _Wanted,
         *,
-        content: bytes | None = None,
-        content_type: str = "application/json",
-        timeouts: httpx.Timeout | None = None,
-        stream: bool = False,
-    ) -> httpx.Response:
-        """Send with the current credential; once more with a new one where it is refused."""
-        for last in (False, True):
+        connection: Callable[[ClientCertificate | None], AbstractAsyncContextManager[_Http]],
+    ) -> AsyncIterator[httpx.Response]:
+        """Give the reply, its body still to be read; asked once more where we were refused."""
+        is_last = False
+        while True:
             credential = await self._credentials.current()
-            client = self._client(credential)
-            headers = self._headers(credential)
-            if content is not None:
-                headers.append(("Content-Type", content_type))
-            request = client.build_request(
-                method,
-                self.access.server + path,
-                params=parameters,
-                content=content,
-                headers=headers,
-                timeout=timeouts or client.timeout,
-                extensions=self._extensions(),
-            )
-            self.requests[f"{asked.verb} {asked.plural}"] += 1
-            response = await client.send(request, stream=stream)
-            refused = response.status_code == httpx.codes.UNAUTHORIZED
-            if last or not refused or not self._credentials.refuse(credential):
-                break
-            await response.aclose()
-        return response
+            async with connection(credential.client_certificate) as http:
+                self.requests[f"{asked.verb} {asked.plural}"] += 1
+                reply = await http.send(self._request(http, wanted, credential), stream=True)
+                try:
+                    is_refused = reply.status_code == httpx.codes.UNAUTHORIZED
+                    if is_last or not is_refused or not self._credentials.refuse(credential):
+                        yield reply
+                        return
+                finally:
+                    await reply.aclose()
+            is_last = True
 
-    def _client(self, credential: Credential) -> httpx.AsyncClient:
-        """Return the connections that present the certificate of ``credential``.
-
-        A helper may hand out a new certificate while requests are in flight under the old one, so
-        the old connections stay until ``aclose``.
-        """
-        certificate = credential.client_certificate
-        if certificate not in self._clients:
-            self._clients[certificate] = httpx.AsyncClient(
-                verify=tls_context(self.access, certificate=certificate),
-                # Its own reading of the environment would send loopback traffic to a proxy.
-                trust_env=False,
-                proxy=self.access.proxy_url,
-                transport=self._http,
-                headers={"Accept": "application/json", "User-Agent": "modelfleet"},
-                timeout=httpx.Timeout(
-                    READ_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS, pool=None
-                ),
-                limits=httpx.Limits(
-                    max_connections=None, max_keepalive_connections=self._in_flight
-                ),
-            )
-        return self._clients[certificate]
-
-    def _headers(self, credential: Credential) -> list[tuple[str, str]]:
+    def _request(self, http: _Http, wanted: _Wanted, credential: Credential) -> httpx.Request:
         headers = list(self.access.impersonation)
         if credential.token:
             headers.append(("Authorization", f"Bearer {credential.token}"))
-        return headers
-
-    def _extensions(self) -> dict[str, str]:
+        if wanted.content is not None:
+            headers.append(("Content-Type", wanted.content_type))
+        timeout = http.timeout
+        if wanted.silence_seconds is not None:
+            timeout = httpx.Timeout(timeout.connect, read=wanted.silence_seconds, pool=None)
         name = self.access.tls_server_name
-        return {"sni_hostname": name} if name else {}
-
-    def _error(self, asked: Asked, response: httpx.Response) -> ClusterError:
-        return api_error(
-            asked, status=response.status_code, body=response.content, headers=response.headers
+        return http.build_request(
+            wanted.method,
+            self.access.server + wanted.path,
+            params=wanted.parameters,
+            content=wanted.content,
+            headers=headers,
+            timeout=timeout,
+            extensions={"sni_hostname": name} if name else {},
         )
+
+
+def _error(asked: Asked, reply: httpx.Response) -> ClusterError:
+    return api_error(asked, status=reply.status_code, body=reply.content, headers=reply.headers)
 
 
 @contextmanager
