@@ -56,6 +56,11 @@ class Clusters:
                 "'modelfleet:clusters.prod-eu.context' my-context",
             ) from None
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names that are configured; ``default`` need not be among them."""
+        return frozenset(self._configured)
+
     def fleet(self, name: str) -> Fleet:
         """Return the fleet of the cluster that ``name`` stands for.
 

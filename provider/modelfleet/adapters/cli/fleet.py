@@ -65,7 +65,8 @@ def prune(
     whose = owner or known_stack.owner()
     clusters = Clusters.configured(known_stack.clusters())
     ambient = kubeconfig is not None or context is not None
-    names = [DEFAULT] if ambient else sorted({DEFAULT, *(each.cluster for each in services)})
+    used = {*clusters.names, *(each.cluster for each in services)}
+    names = [DEFAULT] if ambient else sorted(used or {DEFAULT})
 
     async def pruned() -> list[Orphan]:
         found: list[Orphan] = []
@@ -75,7 +76,7 @@ def prune(
                 if ambient
                 else clusters.fleet(name)
             )
-            found += await _with(fleet, _pruning(services, whose, cluster=name, delete=yes))
+            found += await _with(fleet, _pruning(services, whose, delete=yes))
         return found
 
     orphans = asyncio.run(pruned())
@@ -88,11 +89,13 @@ def prune(
 
 
 def _pruning(
-    services: list[KnownService], owner: str, *, cluster: str, delete: bool
+    services: list[KnownService], owner: str, *, delete: bool
 ) -> Callable[[Fleet], Awaitable[list[Orphan]]]:
-    known = {each.id: each.incarnation for each in services if each.cluster == cluster}
-
     async def orphans(fleet: Fleet) -> list[Orphan]:
+        # By what the cluster is, not by its name: two names may stand for one cluster, and what is
+        # known under the one would look left over under the other.
+        uid = await fleet.client.cluster_uid()
+        known = {each.id: each.incarnation for each in services if each.cluster_uid in (uid, "")}
         found = list(await fleet.orphans(owner, known=known))
         for orphan in found if delete else ():
             await fleet.prune(orphan, owner=owner)

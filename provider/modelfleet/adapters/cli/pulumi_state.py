@@ -21,9 +21,13 @@ TYPE: Final = "pulumi-python:dynamic/modelfleet:ModelService"
 
 @dataclass(frozen=True)
 class KnownService:
-    """A service that a state has, and the creation of it that the state means."""
+    """A service that a state has, and the creation of it that the state means.
+
+    ``cluster`` is the logical name; ``cluster_uid`` the cluster it really is on.
+    """
 
     cluster: str
+    cluster_uid: str
     id: str
     incarnation: str
 
@@ -91,6 +95,7 @@ def _services(deployment: dict[str, Any]) -> Iterator[KnownService]:
             outputs = resource.get("outputs") or {}
             yield KnownService(
                 cluster=str(outputs.get("cluster") or "default"),
+                cluster_uid=str(outputs.get("cluster_uid", "")),
                 id=str(resource.get("id", "")),
                 incarnation=str(outputs.get("incarnation", "")),
             )
