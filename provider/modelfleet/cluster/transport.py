@@ -203,6 +203,6 @@ def _distrust(error: BaseException | None) -> str:
     """Return why a certificate was not accepted, where that is what ``error`` comes from."""
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
-            return error.verify_message
+            return error.verify_message.rstrip(".")
         error = error.__cause__ or error.__context__
     return ""
