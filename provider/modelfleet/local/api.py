@@ -134,9 +134,16 @@ class Api:
                 return {}
             reply.raise_for_status()
         except httpx.HTTPStatusError as error:
-            cause = error.response.json().get("message", error.response.text)
-            raise LocalError(f"local cluster: {method} {path}: {cause}") from None
+            raise LocalError(f"local cluster: {method} {path}: {_message(error)}") from None
         except httpx.HTTPError as error:
             raise LocalError(f"local cluster: {method} {path}: {error}") from None
         result: Object = reply.json()
         return result
+
+
+def _message(error: httpx.HTTPStatusError) -> str:
+    """What the server says is wrong: the message of its Status object, or whatever it sent."""
+    try:
+        return str(error.response.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {error.response.status_code} {error.response.text[:200]}"

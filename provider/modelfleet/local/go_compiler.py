@@ -33,7 +33,7 @@ def find_go(*, progress: Progress) -> Path:
     target = cache_folder() / "tools" / f"go-{_pinned_version()}-{platform_name()}"
     compiler = target / "go" / "bin" / "go"
     if not compiler.exists():
-        with exclusive(target.with_suffix(".lock")):
+        with exclusive(target.parent / "go.lock"):
             if not compiler.exists():
                 with progress.step(f"Installing Go {_pinned_version()}"):
                     _install(target)

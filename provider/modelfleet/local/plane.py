@@ -179,7 +179,7 @@ class Plane:
             gpus=known.gpus if gpus is None else gpus,
             chaos=known.chaos if chaos is None else chaos,
             stages=(
-                known.stages
+                tuple(file for file in known.stages if Path(file).exists())
                 if stage_files is None
                 else tuple(str(file.resolve()) for file in stage_files)
             ),

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from modelfleet.errors import ConfigError
 from modelfleet.local.nodes import BEHAVIOUR_LABEL
 
 Object = dict[str, Any]
@@ -38,18 +39,24 @@ def toleration() -> dict[str, str]:
 
 
 def kwok_configuration(*, built_in: Path, extra: Iterable[Path] = ()) -> str:
-    """KWOK's configuration as YAML: its own stages from ``built_in``, ours, and ``extra`` files."""
+    """KWOK's configuration as YAML: its own stages from ``built_in``, ours, and ``extra`` files.
+
+    Raises ConfigError naming the file that cannot be read or is not YAML.
+    """
     own = [
         _left_to_behaviours(stage)
         for file in sorted(built_in.glob("*.yaml"))
-        for stage in yaml.safe_load_all(file.read_text())
+        for stage in _documents(file)
     ]
-    ours = [
-        stage
-        for file in [*sorted(_HERE.glob("*.yaml")), *extra]
-        for stage in yaml.safe_load_all(file.read_text())
-    ]
+    ours = [stage for file in [*sorted(_HERE.glob("*.yaml")), *extra] for stage in _documents(file)]
     return str(yaml.safe_dump_all([*own, *ours, _logs()], sort_keys=False))
+
+
+def _documents(file: Path) -> list[Object]:
+    try:
+        return list(yaml.safe_load_all(file.read_text()))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"KWOK stages {file}: {error}") from None
 
 
 def _left_to_behaviours(stage: Object) -> Object:

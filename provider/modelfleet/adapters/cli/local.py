@@ -21,6 +21,7 @@ from modelfleet.errors import ModelFleetError
 from modelfleet.local import DEFAULT_GPUS, NotRunningError, Plane, Progress, Status, install_tools
 from modelfleet.local.environment import shell_exports
 from modelfleet.local.folders import STATE_VARIABLE
+from modelfleet.local.nodes import FLEET_POOL
 
 FAILED = 1
 NOT_RUNNING = 3
@@ -160,7 +161,8 @@ def _print_status(found: Status) -> None:
             column.justify = "right"
         for group in found.node_groups:
             numbers = (group.nodes, group.ready, group.gpus, group.gpus_in_use)
-            table.add_row(group.name, *map(str, numbers))
+            pool = "" if group.pool == FLEET_POOL else f"{group.pool}: "
+            table.add_row(f"{pool}{group.name}", *map(str, numbers))
         _console.print(table)
 
 
