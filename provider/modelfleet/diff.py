@@ -1,25 +1,40 @@
 """What changes between a prior and a desired declaration, and what each change does to pods.
 
-Pure: works on declarations, never asks a cluster. Unknown values count as changed and are
-classed by their field alone; they never ask for a replacement.
+Pure: works on declarations, never asks a cluster. An unknown value counts as a change of its field
+that never asks for a replacement; what is known beside it is compared as if it stayed the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Final
 
 from deepdiff import DeepDiff
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from modelfleet.render import pod_template_of
+from modelfleet.render.deployment import strategy_of
+from modelfleet.render.secret import secret_env_values
 from modelfleet.spec.deployment import DeploymentSpec
 from modelfleet.spec.fields import ChangeClass, change_class
 from modelfleet.spec.service import ModelServiceSpec
-from modelfleet.spec.tree import IsUnknown, Path, dotted, model_at, never_unknown, pruned
+from modelfleet.spec.tree import (
+    IsUnknown,
+    Path,
+    dotted,
+    model_at,
+    never_unknown,
+    pruned,
+    unknown_paths,
+)
 
-_SECRET_PATHS: Final = (("provider_settings", "api_key"), ("deployment", "secret_env"))
+SECRET_PATHS: Final[tuple[Path, ...]] = (
+    ("provider_settings", "api_key"),
+    ("deployment", "secret_env"),
+)
 
 WORDS: Final[Mapping[ChangeClass, str]] = {
     ChangeClass.IN_PLACE: "in place",
@@ -27,6 +42,10 @@ WORDS: Final[Mapping[ChangeClass, str]] = {
     ChangeClass.RECREATE: "with downtime, no pod serves while pods are replaced",
     ChangeClass.REPLACE: "replaces the service",
 }
+
+_HOSTED: Final[Path] = ("deployment",)
+_NOT_KNOWN_YET: Final = "(known after up)"
+_LONGEST_VALUE: Final = 60
 
 
 @dataclass(frozen=True, order=True)
@@ -47,92 +66,134 @@ def diff(
     *,
     is_unknown: IsUnknown = never_unknown,
 ) -> list[Change]:
-    """Return the changes from ``prior`` to ``desired``, two raw declarations, sorted by path."""
+    """Return the changes from ``prior`` to ``desired``, two raw declarations, sorted by path.
+
+    A path ends at a list: lists are one value.
+    """
     prior, desired = pruned(prior), pruned(desired)
-    if prior == desired:
+    if prior == desired and _text(prior) == _text(desired):  # true == 1, but not as an option
         return []
-    before, after = _spec(prior), _spec(desired)
-    if before is None or after is None:
-        trees = (prior, desired)
-    else:
-        trees = (before.model_dump(), after.model_dump())
-    return sorted(
-        Change(
-            path=dotted(path),
-            change=_change(path, old, new, before=before, after=after, is_unknown=is_unknown),
-            summary=_summary(path, old, new, is_unknown=is_unknown),
-        )
-        for path, old, new in _differences(*trees)
-    )
+    known_prior = _known(prior, otherwise=desired, is_unknown=is_unknown)
+    known_desired = _known(desired, otherwise=prior, is_unknown=is_unknown)
+    before, after = _spec(known_prior), _spec(known_desired)
+    if before and after:
+        known_prior, known_desired = _plain(before), _plain(after)
+    found = dict(_differences(known_prior, known_desired))
+    unknown = {
+        _up_to_a_list(path)
+        for tree in (prior, desired)
+        for path in unknown_paths(tree, is_unknown=is_unknown)
+    }
+    for path in unknown:
+        # It is told as part of a map that is new, or else as a change of its own.
+        changed = next((each for each in found if path[: len(each)] == each), path)
+        found[changed] = (_at(known_prior, changed), _NOT_KNOWN_YET)
+    changes = []
+    for path, (old, new) in found.items():
+        change = _class(path, before=before, after=after)
+        if change is ChangeClass.REPLACE and path in unknown:
+            change = ChangeClass.IN_PLACE
+        changes.append(Change(dotted(path), change, _summary(path, old, new)))
+    return sorted(changes)
 
 
-def heaviest(changes: list[Change]) -> ChangeClass | None:
+def heaviest(changes: Iterable[Change]) -> ChangeClass | None:
     """Return the heaviest class among ``changes``, None for no change."""
     return max((each.change for each in changes), key=lambda each: each.weight, default=None)
 
 
+def has_downtime(prior: DeploymentSpec, desired: DeploymentSpec) -> bool:
+    """Return whether replacing the pods of ``prior`` leaves none serving for a while.
+
+    A service that is stopped, before or after, has no pods to miss.
+    """
+    if not prior.replicas or not desired.replicas:
+        return False
+    rolling = strategy_of(desired).get("rollingUpdate")
+    return rolling is None or rolling["maxUnavailable"] >= desired.replicas
+
+
+def _known(tree: Any, *, otherwise: Any, is_unknown: IsUnknown) -> Any:
+    """Return ``tree`` with the value of ``otherwise`` in the place of each unknown.
+
+    There is nothing in that place where ``otherwise`` has nothing, or does not know either.
+    """
+    if isinstance(tree, Mapping):
+        others = otherwise if isinstance(otherwise, Mapping) else {}
+        values = {
+            key: _known(value, otherwise=others.get(key), is_unknown=is_unknown)
+            for key, value in tree.items()
+        }
+        return pruned(values)
+    if not _has_unknown(tree, is_unknown=is_unknown):
+        return tree
+    return None if _has_unknown(otherwise, is_unknown=is_unknown) else otherwise
+
+
+def _has_unknown(tree: Any, *, is_unknown: IsUnknown) -> bool:
+    return next(unknown_paths(tree, is_unknown=is_unknown), None) is not None
+
+
+def _up_to_a_list(path: Iterable[str | int]) -> Path:
+    return tuple(takewhile(lambda step: isinstance(step, str), path))
+
+
 def _spec(tree: Mapping[str, Any]) -> ModelServiceSpec | None:
+    """Return the spec, None where a required value is missing, or another release wrote it."""
     try:
         return ModelServiceSpec.model_validate(tree)
     except ValidationError:
         return None
 
 
-def _differences(prior: Any, desired: Any) -> Iterator[tuple[Path, Any, Any]]:
-    """Yield path, old and new value of each difference; lists are compared whole."""
-    found: dict[Path, tuple[Any, Any]] = {}
-    deep = DeepDiff(prior, desired, view="tree", ignore_numeric_type_changes=True)
-    for entries in deep.values():
-        for entry in entries:
-            path: Path = ()
-            for step in entry.path(output_format="list"):
-                if isinstance(step, int):
-                    break
-                path = (*path, str(step))
-            # A key added to or removed from a whole map is a difference of that key alone.
-            found[path] = (_at(prior, path), _at(desired, path))
-    for path, (old, new) in found.items():
-        if isinstance(old, Mapping) != isinstance(new, Mapping) and len(path) > 1:
-            yield from _leaves(path, old, new)
-        else:
-            yield path, old, new
+def _plain(spec: ModelServiceSpec) -> dict[str, Any]:
+    """Return every field of ``spec`` as a JSON value, secrets in plain text."""
+    tree = spec.model_dump(mode="json")
+    settings, deployment = spec.provider_settings, spec.deployment
+    if settings is not None and settings.api_key is not None:
+        tree["provider_settings"]["api_key"] = settings.api_key.get_secret_value()
+    if deployment is not None:
+        tree["deployment"]["secret_env"] = secret_env_values(deployment)
+    return tree
 
 
-def _leaves(path: Path, old: Any, new: Any) -> Iterator[tuple[Path, Any, Any]]:
-    old_map, new_map = (value if isinstance(value, Mapping) else {} for value in (old, new))
-    for key in old_map.keys() | new_map.keys():
-        yield (*path, key), old_map.get(key), new_map.get(key)
-    if not old_map and not new_map:
-        yield path, old, new
+def _differences(prior: Any, desired: Any) -> Iterator[tuple[Path, tuple[Any, Any]]]:
+    """Yield the path of each difference with the old and the new value there."""
+    prior, desired = _whole_numbers(prior), _whole_numbers(desired)
+    # Without the threshold, maps that share few keys would be one difference.
+    entries = DeepDiff(prior, desired, view="tree", threshold_to_diff_deeper=0).values()
+    paths = {_up_to_a_list(each.path(output_format="list")) for same in entries for each in same}
+    for path in paths:
+        yield path, (_at(prior, path), _at(desired, path))
+
+
+def _whole_numbers(tree: Any) -> Any:
+    """Return ``tree`` with 2.0 as 2: a Pulumi program sends every number as a float."""
+    if isinstance(tree, Mapping):
+        return {key: _whole_numbers(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_whole_numbers(item) for item in tree]
+    return int(tree) if isinstance(tree, float) and tree.is_integer() else tree
 
 
 def _at(tree: Any, path: Path) -> Any:
     for step in path:
-        if not isinstance(tree, Mapping):
-            return None
-        tree = tree.get(step)
+        tree = tree.get(step) if isinstance(tree, Mapping) else None
     return tree
 
 
-def _change(
-    path: Path,
-    old: Any,
-    new: Any,
-    *,
-    before: ModelServiceSpec | None,
-    after: ModelServiceSpec | None,
-    is_unknown: IsUnknown,
+def _class(
+    path: Path, *, before: ModelServiceSpec | None, after: ModelServiceSpec | None
 ) -> ChangeClass:
+    """Return what a change at ``path`` does to pods; by its field alone where specs are missing."""
+    if path == _HOSTED:
+        return ChangeClass.REPLACE  # hosted has become external or the other way round
     own = _declared_class(path)
-    if path == ("deployment",) and (old is None) != (new is None) and not is_unknown(new):
-        return ChangeClass.REPLACE
-    if own is ChangeClass.REPLACE and (is_unknown(old) or is_unknown(new)):
-        return ChangeClass.IN_PLACE
-    if before is None or after is None:
+    if before is None or after is None or before.deployment is None or after.deployment is None:
         return own
-    if own is ChangeClass.IN_PLACE and _template_follows(path, before=before, after=after):
+    if own is ChangeClass.IN_PLACE and _pods_follow(path, before=before, after=after):
         own = ChangeClass.ROLLING
-    if own is ChangeClass.ROLLING and after.deployment and has_downtime(after.deployment):
+    if own is ChangeClass.ROLLING and has_downtime(before.deployment, after.deployment):
         return ChangeClass.RECREATE
     return own
 
@@ -148,52 +209,46 @@ def _declared_class(path: Path) -> ChangeClass:
     return found
 
 
-def _template_follows(path: Path, *, before: ModelServiceSpec, after: ModelServiceSpec) -> bool:
-    """Return whether this change alone makes another pod template."""
-    if before.deployment is None or after.deployment is None:
-        return False
-    top = str(path[0])
-    only_this = _with(before, path[1:], source=after, top=top)
-    return pod_template_of(before) != pod_template_of(only_this)
+def _pods_follow(path: Path, *, before: ModelServiceSpec, after: ModelServiceSpec) -> bool:
+    """Return whether the field at ``path`` alone makes another pod template."""
+    return pod_template_of(before) != pod_template_of(_with_field(before, path, of=after))
 
 
-def _with(
-    before: ModelServiceSpec, rest: Path, *, source: ModelServiceSpec, top: str
-) -> ModelServiceSpec:
-    if top == "deployment" and rest and before.deployment and source.deployment:
-        name = str(rest[0])
-        value = getattr(source.deployment, name)
-        deployment = before.deployment.model_copy(update={name: value})
+def _with_field(before: ModelServiceSpec, path: Path, *, of: ModelServiceSpec) -> ModelServiceSpec:
+    top, *rest = map(str, path)
+    if top == "deployment" and rest and before.deployment and of.deployment:
+        value = getattr(of.deployment, rest[0])
+        deployment = before.deployment.model_copy(update={rest[0]: value})
         return before.model_copy(update={"deployment": deployment})
-    return before.model_copy(update={top: getattr(source, top)})
+    return before.model_copy(update={top: getattr(of, top)})
 
 
-def has_downtime(deployment: DeploymentSpec) -> bool:
-    """Return whether replacing the pods of ``deployment`` leaves none serving for a while."""
-    strategy, replicas = deployment.strategy, deployment.replicas
-    if strategy.type == "recreate":
-        return True
-    default = 0 if replicas <= 1 else 1
-    unavailable = default if strategy.max_unavailable is None else strategy.max_unavailable
-    return replicas > 0 and unavailable >= replicas
-
-
-def _summary(path: Path, old: Any, new: Any, *, is_unknown: IsUnknown) -> str:
-    if any(path[: len(secret)] == secret for secret in _SECRET_PATHS):
+def _summary(path: Path, old: Any, new: Any) -> str:
+    if any(path[: len(secret)] == secret for secret in SECRET_PATHS):
         return "(secret) changed"
-    return f"{_shown(old, is_unknown=is_unknown)} → {_shown(new, is_unknown=is_unknown)}"
+    if path == _HOSTED and None in (old, new):
+        return "hosted → external" if new is None else "external → hosted"
+    return f"{_shown(old, path)} → {_shown(new, path)}"
 
 
-def _shown(value: Any, *, is_unknown: IsUnknown) -> str:
-    if is_unknown(value):
-        return "(known after up)"
+def _shown(value: Any, path: Path) -> str:
     if value is None:
         return "(unset)"
-    if isinstance(value, SecretStr):
+    text = _words(value, path)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+
+
+def _words(value: Any, path: Path) -> str:
+    """Return a value as people write it; what is secret in it is not told."""
+    if path in SECRET_PATHS:
         return "(secret)"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
     if isinstance(value, Mapping):
-        return "{…}"
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
+        items = ((key, each) for key, each in value.items() if each not in (None, {}, []))
+        return f"{{{', '.join(f'{key}: {_words(each, (*path, key))}' for key, each in items)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(_words(each, ()) for each in value)}]"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _text(tree: Any) -> str:
+    return json.dumps(tree, sort_keys=True, default=id)
