@@ -40,8 +40,8 @@ class Services(Section):
 class Gpus(Section):
     """GPU products, as the nodes of the cluster are labelled with (nvidia.com/gpu.product)."""
 
-    large: str
-    small: str
+    large: str = Field(min_length=1)
+    small: str = Field(min_length=1)
 
 
 class External(Section):

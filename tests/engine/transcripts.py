@@ -16,6 +16,7 @@ _ROW = re.compile(r"^[ +~<>=-]{2,5}(?P<type>[\w-]+:\S+:\S+) (?P<name>\S+)(?: .*)
 _SECTION = re.compile(r"^[A-Z]\w+:$")
 _BLOCK = re.compile(r"^  \S+ \(.*\):$")
 _PROGRESS = re.compile(r"^@ \w.*\.{2,}$")
+_REPLACEMENT = ("", "++", "+-", "--")  # steps of one replacement, each with rows of its own
 _DURATION = re.compile(r" ?\(\d+(?:\.\d+)?s\)")
 _DROPPED = re.compile(r"^(Duration: |View Live: |View in Browser)")
 
@@ -37,10 +38,10 @@ def normalised(text: str, *, paths: Mapping[str, str]) -> str:
     lines = [_DURATION.sub("", line).rstrip() for line in text.splitlines()]
     kept = [line for line in lines if not _PROGRESS.match(line) and not _DROPPED.match(line)]
     ordered = [line for operation in _operations(kept) for line in _ordered(operation)]
-    text = re.sub(r"\n{3,}", "\n\n", "\n".join(ordered)).strip("\n") + "\n"
+    text = re.sub(r"\n{3,}", "\n\n", "\n".join(ordered)).strip("\n")
     for pattern, placeholder in _PLACEHOLDERS.items():
         text = re.sub(pattern, placeholder, text)
-    return text
+    return text + "\n" if text else ""
 
 
 def _operations(lines: Sequence[str]) -> list[Sequence[str]]:
@@ -61,11 +62,12 @@ def _ordered(operation: Sequence[str]) -> list[str]:
 
 
 def _last_rows(lines: Sequence[str]) -> list[str]:
-    rows: dict[tuple[bool, str, str], str] = {}
+    rows: dict[tuple[bool, str, str, int], str] = {}
     others: list[str] = []
     for line in lines:
         if match := _ROW.match(line):
-            key = (match["type"] != "pulumi:pulumi:Stack", match["type"], match["name"])
+            step = _REPLACEMENT.index(line.split()[0]) if line.split()[0] in _REPLACEMENT else 0
+            key = (match["type"] != "pulumi:pulumi:Stack", match["type"], match["name"], step)
             rows[key] = line.removesuffix(";")
         elif line or not rows:
             others.append(line)

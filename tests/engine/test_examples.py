@@ -1,0 +1,36 @@
+"""Every example, by the commands of its own README, on the real engine and cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from documented import ROOT, Shell, blocks, copy_of_this_checkout
+from namespaces import make_namespace
+
+from modelfleet.local import Plane
+from modelfleet.local.api import Api
+
+EXAMPLES = sorted(path.parent.name for path in (ROOT / "examples").glob("*/Pulumi.yaml"))
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_does_what_its_readme_says(
+    example: str,
+    tmp_path: Path,
+    plane: Plane,
+    plane_api: Api,
+    transcript: Callable[..., None],
+) -> None:
+    make_namespace(plane_api, "models")
+    clone = copy_of_this_checkout(tmp_path / "clone")
+    commands = [
+        command
+        for block in blocks(clone / "examples" / example / "README.md")
+        if block.language == "sh"
+        for command in block.commands
+    ]
+    # The plane of the tests, instead of the one that `make up` would have left running.
+    shell = Shell(clone, environment={"MODELFLEET_STATE": str(plane.state_folder)})
+    transcript(f"examples/{example}", *shell.run(commands))
