@@ -125,7 +125,8 @@ class NotReadyError(ModelFleetError):
     """The objects were accepted, but did not become ready.
 
     ``reasons`` are sentences, each naming pod, cause, declared field and what to change;
-    ``live`` is the primary object as last seen, if any.
+    ``live`` is the primary object as last seen, if any; ``taken_back`` says that nothing of the
+    attempt is left in the cluster.
     """
 
     def __init__(
@@ -134,10 +135,12 @@ class NotReadyError(ModelFleetError):
         reasons: Iterable[str],
         *,
         live: Mapping[str, Any] | None = None,
+        taken_back: bool = False,
     ) -> None:
         self.subject = subject
         self.reasons = tuple(reasons)
         self.live = live
+        self.taken_back = taken_back
         super().__init__(f"{subject}: {' '.join(self.reasons)}")
 
 

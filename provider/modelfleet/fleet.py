@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 from modelfleet import labels
 from modelfleet.cluster.apply import Change, apply_objects
 from modelfleet.cluster.client import Client
-from modelfleet.cluster.delete import delete_objects
+from modelfleet.cluster.delete import delete_objects, is_anything_meant
 from modelfleet.cluster.diagnosis import diagnose
 from modelfleet.cluster.live import LiveObjects, LiveServices
 from modelfleet.cluster.managed_fields import taken
@@ -38,6 +38,7 @@ from modelfleet.cluster.records import Record, record_annotations, record_of, re
 from modelfleet.drift import Drift, drift_of
 from modelfleet.errors import (
     ClusterError,
+    ConfigError,
     ConflictError,
     NotReadyError,
     UnavailableError,
@@ -161,8 +162,8 @@ class Fleet:
 
         Raises:
             ClusterError: refused; nothing was written.
-            NotReadyError: the service exists, but is not, or not yet, what is declared. With
-                ``wait.on_failure: rollback`` it has been brought back.
+            NotReadyError: the service exists, but is not, or not yet, what is declared; or, with
+                ``wait.on_failure: rollback``, is again what it was.
         """
         written: list[Change] = []
         try:
@@ -182,8 +183,28 @@ class Fleet:
         except NotReadyError as error:
             failure = error
         if desired.spec.wait.on_failure == "rollback":
-            await self.take_back(desired)
+            failure = await self._rolled_back(desired, failure, written=written)
         raise failure
+
+    async def _rolled_back(
+        self, desired: Desired, failure: NotReadyError, *, written: Sequence[Change]
+    ) -> NotReadyError:
+        """Undo what can be undone, and return ``failure`` with what became of it."""
+        taken_back = False
+        if desired.prior is None and any(each.action != "created" for each in written):
+            # A replacement under the same name, or what an interrupted run has left: removing
+            # what this call has not made could end pods that serve.
+            told = "It is kept as it is: it was there before this run."
+        else:
+            try:
+                await self.take_back(desired)
+                taken_back = True
+                told = "It was removed again" if desired.prior is None else "It was put back"
+                told += " (wait.on_failure)."
+            except (ClusterError, NotReadyError) as error:
+                told = f"It could not be taken back. {error}"
+        reasons = (*failure.reasons, told)
+        return NotReadyError(failure.subject, reasons, live=failure.live, taken_back=taken_back)
 
     async def take_back(self, desired: Desired) -> None:
         """Undo an apply that failed: return to ``prior``, or remove what it made."""
@@ -384,9 +405,18 @@ class Fleet:
         """Delete what this incarnation of the service owns, and wait until it is gone.
 
         Raises:
+            ConfigError: it is protected.
             NotReadyError: it is still going at the timeout.
         """
         await self._verified_uid(desired.cluster_uid)
+        # What a replacement under the same name has taken over is not deleted, so not protected.
+        if desired.spec.deletion_protection and await is_anything_meant(
+            self._client,
+            _refs(desired.spec),
+            owners=desired.ownership.owners,
+            incarnation=desired.incarnation or None,
+        ):
+            raise protection_error(desired.id, verb="deleted")
         await self._delete_objects(desired)
 
     async def orphans(self, owner: str, *, known: Mapping[str, str]) -> Sequence[Orphan]:
@@ -423,6 +453,14 @@ class Fleet:
                 ),
                 live=left,
             )
+
+
+def protection_error(service_id: str, *, verb: str) -> ConfigError:
+    """Return the refusal to have a protected service ``deleted`` or ``replaced``."""
+    return ConfigError(
+        f"{KIND} {service_id} has deletion_protection and would be {verb}.",
+        hint="Set deletion_protection to False in an update of its own first.",
+    )
 
 
 def _key(spec: ModelServiceSpec) -> Key:

@@ -31,7 +31,7 @@ from modelfleet.diff import diff
 from modelfleet.drift import with_live
 from modelfleet.dynamic_entry import model_service_provider
 from modelfleet.errors import ConfigError, NotReadyError
-from modelfleet.fleet import Desired, Fleet, new_incarnation
+from modelfleet.fleet import Desired, Fleet, new_incarnation, protection_error
 from modelfleet.plan import plan, spec_of
 from modelfleet.service import FAILED
 from modelfleet.spec.fields import ChangeClass
@@ -78,8 +78,8 @@ class ModelServiceProvider(StatelessProvider):
         replaced = {
             each.path.partition(".")[0] for each in changes if each.change is ChangeClass.REPLACE
         }
-        if replaced:
-            _refuse_if_protected(olds, verb="replaced")
+        if replaced and olds.get("deletion_protection"):
+            raise protection_error(_id, verb="replaced")
         return DiffResult(changes=None, replaces=sorted(replaced), delete_before_replace=False)
 
     @reported()
@@ -131,7 +131,6 @@ class ModelServiceProvider(StatelessProvider):
     def delete(self, _id: str, _props: Props) -> None:
         """Delete what this incarnation of the service owns, and wait until it is gone."""
         olds = state.migrate(_props)
-        _refuse_if_protected(olds, verb="deleted")
         desired = _recorded(olds)
         run(self._fleet(desired.spec.cluster).delete(desired))
 
@@ -153,7 +152,7 @@ class ModelServiceProvider(StatelessProvider):
         try:
             service = run(fleet.apply(desired, timeout_seconds=timeout_seconds, progress=progress))
         except NotReadyError as error:
-            if spec.wait.on_failure == "keep":
+            if not error.taken_back:
                 self._keep(error, news, desired=desired, fleet=fleet)
             raise
         return {**state.inputs_of(news), **state.outputs_of(service)}
@@ -222,12 +221,3 @@ def _with_secrets(recorded: Props, declared: Props) -> dict[str, Any]:
         if isinstance(inner, Mapping) and isinstance(known, Mapping) and key in known:
             result[group] = {**inner, key: known[key]}
     return result
-
-
-def _refuse_if_protected(olds: Props, *, verb: str) -> None:
-    if olds.get("deletion_protection"):
-        raise ConfigError(
-            f"ModelService {olds.get('model_service_id')} has deletion_protection and would be "
-            f"{verb}.",
-            hint="Set deletion_protection to False in an update of its own first.",
-        )
