@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+import yaml
 from writing import (
     MANAGER,
     OURS,
@@ -41,6 +42,7 @@ from modelfleet.errors import (
 )
 
 REPLICAS = ("spec", "replicas")
+GOLDEN = sorted((Path(__file__).parent.parent / "golden" / "render").glob("*.output.yaml"))
 
 
 @pytest_asyncio.fixture
@@ -57,6 +59,13 @@ def kubectl(plane_environment: Mapping[str, str], namespace: str) -> Kubectl:
 
 async def applied(client: Client, *objects: Object, **options: Any) -> list[Change]:
     return await apply_objects(client, objects, **{"ownership": OURS, **options})
+
+
+def rendered(case: Path, namespace: str) -> list[Object]:
+    objects = [each for each in yaml.safe_load_all(case.read_text()) if "kind" in each]
+    for each in objects:
+        each["metadata"]["namespace"] = namespace
+    return objects
 
 
 def actions(changes: list[Change]) -> list[str]:
@@ -93,6 +102,18 @@ async def test_objects_are_made_in_order_and_a_second_apply_writes_nothing(
     made = [int(change.live["metadata"]["resourceVersion"]) for change in first]
     assert made == sorted(made)
     assert actions(second) == ["unchanged", "unchanged"]
+    assert writes(client) == before
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=lambda path: path.name.split(".")[0])
+async def test_whatever_is_rendered_is_not_written_twice(
+    case: Path, client: Client, namespace: str
+) -> None:
+    objects = rendered(case, namespace)
+    await applied(client, *objects)
+    before = writes(client)
+
+    assert set(actions(await applied(client, *objects))) == {"unchanged"}
     assert writes(client) == before
 
 

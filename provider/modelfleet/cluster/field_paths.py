@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any, Final
 
 Fields = Mapping[str, Any]
@@ -179,10 +179,17 @@ def key_of(item: Any, names: list[str]) -> Key:
 
 def _children(fields: Fields) -> Iterator[tuple[Part, Fields]]:
     for key, child in fields.items():
-        kind, _, rest = key.partition(":")
-        if kind == "f":
-            yield rest, child
-        elif kind == "k":
-            yield Key(tuple(sorted(json.loads(rest).items()))), child
-        elif kind == "v":
-            yield Member(json.loads(rest)), child
+        part = _part(key)
+        if part is not None:
+            yield part, child
+
+
+@lru_cache(maxsize=10_000)  # a fleet has the same few hundred in every one of its objects
+def _part(key: str) -> Part | None:
+    """Return the step into an object that a key of a FieldsV1 tree stands for, if it is one."""
+    kind, _, rest = key.partition(":")
+    if kind == "f":
+        return rest
+    if kind == "k":
+        return Key(tuple(sorted(json.loads(rest).items())))
+    return Member(json.loads(rest)) if kind == "v" else None

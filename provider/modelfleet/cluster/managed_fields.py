@@ -79,10 +79,12 @@ def taken(desired: Object, live: Object, *, field_manager: str) -> list[Taken]:
     shape = union(fields for _, fields in claims)
     found = []
     for path, wanted in leaves(desired, shape=shape):
+        current = value_at(live, path)
+        if wanted == current:
+            continue
         owners = [manager for manager, fields in claims if contains(fields, path)]
         others = tuple(sorted(set(owners) - {ours}))
         is_ours = ours in owners
-        current = value_at(live, path)
         if (is_ours and not others) or is_same(wanted, current, path=path, is_owned=is_ours):
             continue
         current = None if current is ABSENT else current
