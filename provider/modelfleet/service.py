@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from modelfleet import labels
+from modelfleet.cluster.objects import DEPLOYMENT
+from modelfleet.cluster.pod_state import condition
 from modelfleet.cluster.readiness import Outcome, Ready, Waiting
 from modelfleet.cluster.reasons import sentences
+from modelfleet.cluster.rollout import Rollout
 
 READY: Final = "READY"
 CREATING: Final = "CREATING"
 UPDATING: Final = "UPDATING"
-STOPPED: Final = "STOPPED"
-DEGRADED: Final = "DEGRADED"
+STOPPED: Final = "STOPPED"  # no replicas declared, and no pod left
+DEGRADED: Final = "DEGRADED"  # as declared but for replicas that do not serve
+DELETING: Final = "DELETING"
 CREATE_FAILED: Final = "CREATE_FAILED"
 UPDATE_FAILED: Final = "UPDATE_FAILED"
 
@@ -51,7 +55,9 @@ class Service:
     @property
     def is_settled(self) -> bool:
         """Whether it serves, or is stopped as declared: nothing is under way, nothing failed."""
-        return self.status in (READY, STOPPED, DEGRADED)
+        return self.status in (READY, STOPPED) or (
+            self.status == DEGRADED and self.ready_replicas > 0
+        )
 
 
 def service_of(
@@ -67,13 +73,18 @@ def service_of(
     """
     metadata = primary["metadata"]
     annotations = metadata.get("annotations") or {}
-    deployment = (spec or {}).get("deployment") or {}
+    spec = spec or {}
+    status = _status(primary, outcome)
     replicas = int((primary.get("spec") or {}).get("replicas", 0))
+    ready_replicas = int((primary.get("status") or {}).get("readyReplicas") or 0)
+    reason = " ".join(sentences(outcome.reasons))
+    if status == DEGRADED:
+        reason = reason or f"{ready_replicas} of {replicas} replicas serve."
     return Service(
         namespace=metadata["namespace"],
         name=(metadata.get("labels") or {}).get(labels.NAME, metadata["name"]),
-        status=_status(primary, outcome),
-        status_reason=" ".join(sentences(outcome.reasons)),
+        status=status,
+        status_reason=reason,
         owner=annotations.get(labels.OWNER, ""),
         incarnation=annotations.get(labels.INCARNATION, ""),
         cluster_uid=cluster_uid,
@@ -81,27 +92,35 @@ def service_of(
         created_at=metadata.get("creationTimestamp", ""),
         last_updated_at=_last_applied(metadata),
         replicas=replicas,
-        ready_replicas=int((primary.get("status") or {}).get("readyReplicas") or 0),
-        gpus=replicas * _gpus_per_pod(deployment),
-        model=_model(spec or {}),
+        ready_replicas=ready_replicas,
+        gpus=replicas * _gpus_per_pod(spec.get("deployment") or {}),
+        model=_model(spec),
     )
 
 
 def _status(primary: Mapping[str, Any], outcome: Outcome) -> str:
-    if primary["kind"] != "Deployment":
+    if primary["metadata"].get("deletionTimestamp"):
+        return DELETING
+    if primary["kind"] != DEPLOYMENT.kind:
         return READY
-    status = primary.get("status") or {}
-    serving = int(status.get("availableReplicas") or 0)
-    new = int(status.get("observedGeneration") or 0) <= 1
-    match outcome:
-        case Ready(reasons=reasons):
-            if (primary.get("spec") or {}).get("replicas") == 0:
-                return STOPPED
-            return DEGRADED if reasons else READY
-        case Waiting():
-            return CREATING if new and not serving else UPDATING
-        case _:
-            return CREATE_FAILED if new and not serving else UPDATE_FAILED
+    rollout = Rollout.of(dict(primary))
+    if isinstance(outcome, Ready):
+        if rollout.replicas == 0:
+            return STOPPED
+        is_short = rollout.available < rollout.replicas if rollout.observed else outcome.reasons
+        return DEGRADED if is_short else READY
+    if _has_been_ready(primary, rollout):
+        return DEGRADED
+    is_new = primary["metadata"].get("generation", 1) <= 1
+    if isinstance(outcome, Waiting):
+        return CREATING if is_new else UPDATING
+    return CREATE_FAILED if is_new else UPDATE_FAILED
+
+
+def _has_been_ready(primary: Mapping[str, Any], rollout: Rollout) -> bool:
+    """Return whether the present version was rolled out once: what is missing was lost since."""
+    progressing = condition(dict(primary), "Progressing").get("reason")
+    return rollout.observed and rollout.out and progressing == "NewReplicaSetAvailable"
 
 
 def _last_applied(metadata: Mapping[str, Any]) -> str:
