@@ -69,6 +69,8 @@ def _last_rows(lines: Sequence[str]) -> list[str]:
             step = _REPLACEMENT.index(line.split()[0]) if line.split()[0] in _REPLACEMENT else 0
             key = (match["type"] != "pulumi:pulumi:Stack", match["type"], match["name"], step)
             rows[key] = line.removesuffix(";")
+            if step:
+                rows.pop((*key[:-1], 0), None)  # what was said before the steps began
         elif line or not rows:
             others.append(line)
     return [*others, *(rows[key] for key in sorted(rows))]
