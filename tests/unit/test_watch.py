@@ -205,6 +205,26 @@ async def test_closing_tells_those_who_still_wait() -> None:
         await wait
 
 
+async def test_closing_lets_a_connection_that_is_being_made_be_made() -> None:
+    api = FakeApi()
+    api.list_delay_seconds = 0.1
+    async with watch(api) as shared:
+        shared.start()
+        await asyncio.sleep(0.05)
+    assert api.requests("watch", DEPLOYMENT) == 1
+    assert not api.streams
+
+
+async def test_closing_does_not_wait_for_a_server_that_does_not_answer() -> None:
+    api = FakeApi()
+    api.list_delay_seconds = 60
+    began = asyncio.get_running_loop().time()
+    async with watch(api) as shared:
+        shared.start()
+        await asyncio.sleep(0.05)
+    assert asyncio.get_running_loop().time() - began < 10
+
+
 # -- what is newer
 
 

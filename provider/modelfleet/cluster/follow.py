@@ -42,8 +42,8 @@ class Follower:
     """Follows the objects of one kind, from the beginning; run once.
 
     ``listed_at`` and ``open_since`` are times of the event loop's clock: when the last complete
-    LIST began, and since when the watch has been open. ``trouble`` is why the server cannot be
-    asked at present.
+    LIST began, and since when the watch has been open. ``reaching`` says that a connection is being
+    made, ``trouble`` why the server cannot be asked at present.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Follower:
     ) -> None:
         self.listed_at: float | None = None
         self.open_since: float | None = None
+        self.reaching = False
         self.trouble = ""
         self._client = client
         self._kind = kind
@@ -80,6 +81,7 @@ class Follower:
         while True:
             setbacks += 1
             retry_after_seconds = 0.0
+            self.reaching = True
             try:
                 if not self._resume_from:
                     await self._list()
@@ -122,7 +124,7 @@ class Follower:
 
     def _opened(self) -> None:
         self.open_since = _now()
-        self._heard = False
+        self.reaching = self._heard = False
         self._reached()
 
     def _reached(self) -> None:
@@ -135,7 +137,7 @@ class Follower:
         A server that ends such a watch does its duty and is asked again at once; one that refuses
         watches, or ends them as they begin, must not be asked in a tight loop.
         """
-        since, self.open_since = self.open_since, None
+        since, self.open_since, self.reaching = self.open_since, None, False
         self._sink.look_again()
         return since is not None and (self._heard or _now() - since >= _STEADY_SECONDS)
 

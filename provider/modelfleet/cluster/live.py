@@ -108,8 +108,8 @@ class LiveServices:
 
     async def aclose(self) -> None:
         """End all watches. Whoever still waits gets UnavailableError."""
-        for watch in (self._deployments, self._pods, self._replica_sets):
-            await watch.aclose()
+        watches = (self._deployments, self._pods, self._replica_sets)
+        await asyncio.gather(*(watch.aclose() for watch in watches))
 
     def _evaluated(self, applied: Object, key: Key, evaluate: Evaluate) -> Outcome:
         deployment = self._deployment(applied, key)
@@ -183,8 +183,7 @@ class LiveObjects:
 
     async def aclose(self) -> None:
         """End all watches."""
-        for watch in self._watches:
-            await watch.aclose()
+        await asyncio.gather(*(watch.aclose() for watch in self._watches))
 
     async def _fresh(self) -> None:
         await asyncio.gather(*(watch.fresh() for watch in self._watches))

@@ -26,6 +26,8 @@ UNREACHABLE_SECONDS: Final = 60.0
 SETTLE_SECONDS: Final = 0.05
 """How long a read lets the watch catch up: several times what an event takes to arrive."""
 
+_CLOSING_SECONDS: Final = 1.0
+
 
 class SharedWatch:
     """The live copy. Started by the first who needs it; belongs to the event loop of that one.
@@ -176,6 +178,11 @@ class SharedWatch:
     async def aclose(self) -> None:
         """End the watch. Whoever still waits gets UnavailableError."""
         if self._task is not None:
+            # The HTTP library leaves a connection open that is cancelled while it is being made.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSING_SECONDS):
+                    while self._follower.reaching and not self._task.done():
+                        await self._turn.wait()
             self._task.cancel()
             await asyncio.wait([self._task])
         self._fail(UnavailableError(f"{self.kind.kind} objects", "the watch was closed"))
