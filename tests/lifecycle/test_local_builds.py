@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from io import StringIO
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from modelfleet.local import LocalError, Progress
 from modelfleet.local.builds import build, built_folder, is_built
+from modelfleet.local.go_compiler import find_go
 from modelfleet.local.toolchain import Family
 
 GO_MOD = "module example.test/hello\n\ngo 1.26\n\nrequire example.test/pinned v1.2.3\n"
@@ -28,9 +30,13 @@ func main() { os.Stdout.WriteString("hello " + version + "\\n") }
 @pytest.fixture
 def family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Family:
     """A family of one small program that needs no download, and a cache of its own."""
+    # The user's own compiler and compilation cache, asked for before their folder moves: a test
+    # compiles one file, and no library.
+    compiler = find_go(progress=Progress())
+    monkeypatch.setenv("PATH", f"{compiler.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("GOCACHE", compilation_cache(compiler))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("GOPROXY", "off")
-    monkeypatch.setenv("GOCACHE", str(go_cache()))
     folder = tmp_path / "hello"
     folder.mkdir()
     (folder / "go.mod").write_text(f"{GO_MOD}\nreplace example.test/pinned => ./pinned\n")
@@ -47,10 +53,9 @@ def family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Family:
     )
 
 
-def go_cache() -> Path:
-    """The user's own compilation cache, so that a test compiles one file and no library."""
-    reply = subprocess.run(["go", "env", "GOCACHE"], capture_output=True, text=True, check=True)
-    return Path(reply.stdout.strip())
+def compilation_cache(compiler: Path) -> str:
+    command = [str(compiler), "env", "GOCACHE"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def lines_of(progress_text: StringIO) -> list[str]:
@@ -64,11 +69,11 @@ def test_a_program_is_built_once_with_its_version_in_it(family: Family) -> None:
     assert folder == built_folder(family)
     reply = subprocess.run([folder / "bin" / "hello"], capture_output=True, text=True, check=True)
     assert reply.stdout == "hello v1.2.3\n"
-    first, last = lines_of(text)
+    first, *_, last = lines = lines_of(text)
     assert first == "Building hello v1.2.3 (1 of 5) …"
     assert last.startswith("Building hello v1.2.3 (1 of 5): done in ")
     build(family, progress=progress)
-    assert len(lines_of(text)) == 2
+    assert lines_of(text) == lines, "nothing is built a second time"
 
 
 def test_a_build_that_fails_says_which_why_and_where_the_rest_is(family: Family) -> None:
