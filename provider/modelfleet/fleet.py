@@ -87,7 +87,8 @@ class Desired:
     """A spec on its way into the cluster, and in whose name.
 
     ``former_owner`` (a renamed stack) may be taken over. ``cluster_uid``, where known, must be
-    that of the cluster. ``prior`` is the spec to return to on ``wait.on_failure: rollback``.
+    that of the cluster. ``prior`` is the spec in force, None where this creates the service: what
+    ``spec`` no longer has of it is removed, and ``wait.on_failure: rollback`` returns to it.
     """
 
     spec: ModelServiceSpec
@@ -218,6 +219,7 @@ class Fleet:
                     incarnation=desired.incarnation,
                     urn=desired.urn,
                     former_owner=desired.owner,
+                    prior=desired.spec,
                 ),
                 written=[],
             )
@@ -242,12 +244,13 @@ class Fleet:
         kept = {ref_of(obj) for obj in objects}
         for change in written:
             self._objects.observe(change.live)
-        await delete_objects(
-            self._client,
-            [ref for ref in _refs(spec) if ref not in kept],
-            owners=desired.ownership.owners,
-            incarnation=desired.incarnation,
-        )
+        if desired.prior is not None:  # else this incarnation has nothing but what was just written
+            await delete_objects(
+                self._client,
+                [ref for ref in _refs(spec) if ref not in kept],
+                owners=desired.ownership.owners,
+                incarnation=desired.incarnation,
+            )
         return next(each.live for each in written if each.ref == _primary_ref(desired.spec))
 
     async def _ready(
