@@ -1,13 +1,14 @@
 """TLS against a real server on loopback: what is presented, what is trusted, what stays behind.
 
-The certificates in tests/fixtures/tls are for this alone: an authority whose key is gone, and a
-server ``api.inner`` and a client that it signed, valid for a century.
+The certificates are made anew for every run: an authority, and a server ``api.inner`` and a client
+that it signed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import ssl
 import stat
 import sys
@@ -18,16 +19,38 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
+from cryptography.hazmat.primitives import serialization
 
 from modelfleet.cluster.client import Client
 from modelfleet.errors import ConfigError
 
-TLS = Path(__file__).parent.parent / "fixtures" / "tls"
+TLS = Path(tempfile.mkdtemp(prefix="modelfleet-tls-"))
 AUTHORITY = {"certificate-authority": str(TLS / "ca.crt"), "tls-server-name": "api.inner"}
 CLIENT = {
     "client-certificate": str(TLS / "client.crt"),
     "client-key": str(TLS / "client.key"),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def certificates() -> Iterator[None]:
+    """Fill the folder ``TLS``, and remove it."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(TLS / "ca.crt")
+    for name, identities in (("server", ["api.inner"]), ("client", [])):
+        issued = authority.issue_cert(*identities, common_name=name)
+        issued.cert_chain_pems[0].write_to_path(TLS / f"{name}.crt")
+        issued.private_key_pem.write_to_path(TLS / f"{name}.key")
+    key = serialization.load_pem_private_key((TLS / "client.key").read_bytes(), password=None)
+    encrypted = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"password"),
+    )
+    (TLS / "client-encrypted.key").write_bytes(encrypted)
+    yield
+    shutil.rmtree(TLS)
 
 
 @pytest.fixture(autouse=True)
@@ -47,8 +70,8 @@ async def server() -> AsyncIterator[tuple[str, list[str]]]:
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         certificate = writer.get_extra_info("peercert") or {}
-        subject = [dict(each)["commonName"] for each in certificate.get("subject", ())]
-        seen.append(", ".join(subject) or "nobody")
+        subject = dict(pair for each in certificate.get("subject", ()) for pair in each)
+        seen.append(subject.get("commonName", "nobody"))
         await reader.readuntil(b"\r\n\r\n")
         body = json.dumps({"metadata": {"uid": "the-uid"}}).encode()
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
