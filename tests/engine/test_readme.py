@@ -56,10 +56,10 @@ def test_the_program_in_the_readme_is_a_program(stack_factory: Callable[..., Sta
     assert '"http://chat.models.svc/v1"' in stack_factory(program).preview().output
 
 
-def test_what_the_readme_shows_was_printed() -> None:
-    printed = "\n".join(path.read_text() for path in sorted(TRANSCRIPTS.rglob("*.txt")))
-    excerpts = [block.text for block in blocks(ROOT / "README.md") if block.language == "console"]
-    assert excerpts
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_document_shows_was_printed(document: Path) -> None:
+    printed = "".join(unindented(path.read_text()) for path in sorted(TRANSCRIPTS.rglob("*.txt")))
+    excerpts = [unindented(block.text) for block in blocks(document) if block.language == "console"]
     assert [excerpt for excerpt in excerpts if excerpt not in printed] == []
 
 
@@ -67,3 +67,8 @@ def test_what_the_readme_shows_was_printed() -> None:
 def test_every_link_of_a_document_leads_to_a_file(document: Path) -> None:
     links = {match["path"] for match in _LINK.finditer(document.read_text())}
     assert [link for link in sorted(links) if not (document.parent / link).exists()] == []
+
+
+def unindented(text: str) -> str:
+    """Return ``text`` without what stands left of its lines: an excerpt begins at the margin."""
+    return "".join(f"{line.strip()}\n" for line in text.splitlines())

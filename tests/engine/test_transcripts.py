@@ -1,21 +1,29 @@
-"""The life of one service as a person sees it, command by command.
+"""The life and the troubles of one service as a person sees them, command by command.
 
-What is typed and what is printed stands in ``transcripts/life/``, in order; the README quotes it.
-Beside each step: what it must not do to pods.
+What is typed and what is printed stands in ``transcripts/life/``, in order, and in
+``transcripts/trouble/``; documents quote it. Beside each step: what it must not do to pods.
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import pytest
 from namespaces import make_namespace
 from pulumi_stack import Run, Stack
 
 from modelfleet.local.api import Api
+from modelfleet.local.gpus import gpu_pools
+from modelfleet.local.nodes import node_objects
 
 Transcript = Callable[..., None]
+
+# One after the other: all of them have a service called "chat" in the same namespace.
+pytestmark = pytest.mark.xdist_group("transcripts")
 
 # Of fixed names, since they are read in the transcripts; no other test uses them.
 NAMESPACE = "models"
@@ -107,3 +115,82 @@ def test_the_life_of_a_service_reads_as_recorded(stack: Stack, transcript: Trans
 
     assert services_left(stack).stdout
     transcript("life/8-destroy", stack.destroy(), services_left(stack))
+
+
+MISTAKEN = """\
+from modelfleet import ModelService
+
+ModelService(
+    "chat",
+    namespace="Models",
+    deployment={
+        "model": {"uri": "s3://weights/qwen3-8b"},
+        "gpu": {"product": "NVIDIA-L4", "count": 0},
+        "replicas": 2.5,
+        "max_model_length": 8192,
+        "autoscaling": {"min": 1, "max": 4},
+    },
+)
+"""
+
+
+def test_six_mistakes_are_six_lines(
+    stack_factory: Callable[..., Stack], transcript: Transcript
+) -> None:
+    refused = stack_factory(MISTAKEN, project="fleet").preview(expect_failure=True)
+    transcript("trouble/six-mistakes", refused)
+
+
+NO_ROOM = """\
+from modelfleet import ModelService
+
+ModelService(
+    "chat",
+    namespace="models",
+    deployment={{
+        "model": {{"uri": "hf://Qwen/Qwen3-235B-A22B"}},
+        "gpu": {{"product": "NVIDIA-A100-SXM4-80GB", "count": 8}},
+    }},
+    wait={{"timeout_seconds": {timeout_seconds}}},
+)
+"""
+
+
+@pytest.fixture
+def late_node(plane_api: Api) -> Iterator[Callable[[], None]]:
+    """A function that adds a node with eight A100s, which no other node has."""
+    (node,) = node_objects(gpu_pools("a100-80gb:8x1"), pool="late")
+    yield lambda: plane_api.apply_node(node)
+    plane_api.remove_node(node["metadata"]["name"])
+
+
+def test_what_finds_no_gpu_says_so_and_serves_once_there_is_one(
+    stack_factory: Callable[..., Stack],
+    plane_api: Api,
+    late_node: Callable[[], None],
+    transcript: Transcript,
+) -> None:
+    make_namespace(plane_api, NAMESPACE)
+    stack = stack_factory(NO_ROOM.format(timeout_seconds=5), project="fleet", cluster=True)
+    failed = stack.up(expect_failure=True)
+    assert "Traceback" not in failed.output
+
+    stack.program(NO_ROOM.format(timeout_seconds=120))
+    waiting = stack.start("up", "--yes", "--skip-preview")
+    log = stack.project.parent / "up.log"
+    wait_until(lambda: "waiting: Pod chat-" in log.read_text())
+    late_node()
+    assert waiting.wait(timeout=120) == 0
+    transcript("trouble/no-room", without_node_counts(failed), stack.up(), stack.destroy())
+
+
+def without_node_counts(run: Run) -> Run:
+    """Return ``run`` without how many nodes the plane happens to have."""
+    return replace(run, stdout=re.sub(r"\b\d+ (nodes?|with(?:out)?)\b", r"<n> \1", run.stdout))
+
+
+def wait_until(condition: Callable[[], bool], *, timeout_seconds: float = 60) -> None:
+    deadline = time.monotonic() + timeout_seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
