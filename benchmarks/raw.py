@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
@@ -23,9 +23,10 @@ FIELD_MANAGER = "benchmarks"
 
 async def apply(access: Access, objects: Sequence[Object], *, in_flight: int) -> float:
     """Apply ``objects``, so many at a time, and return how many seconds it took."""
-    async with _connected(access, in_flight=in_flight) as http:
-        started = time.monotonic()
-        await _apply_all(http, objects, in_flight=in_flight)
+    started = time.monotonic()
+    async with AsyncExitStack() as stack:
+        connections = await _connections(access, in_flight, stack)
+        await _apply_all(connections, objects)
         return time.monotonic() - started
 
 
@@ -34,44 +35,55 @@ async def apply_until_available(
 ) -> float:
     """Apply ``objects`` and watch until every Deployment among them serves; return the seconds."""
     deployments = sum(obj["kind"] == DEPLOYMENT.kind for obj in objects)
-    async with _connected(access, in_flight=in_flight) as http:
-        started = time.monotonic()
-        watching = asyncio.create_task(_all_available(http, namespace, count=deployments))
-        await _apply_all(http, objects, in_flight=in_flight)
-        await watching
+    started = time.monotonic()
+    async with AsyncExitStack() as stack:
+        connections = await _connections(access, in_flight + 1, stack)
+        watch = _all_available(connections.pop(), namespace, count=deployments)
+        await asyncio.gather(watch, _apply_all(connections, objects))
         return time.monotonic() - started
 
 
-@asynccontextmanager
-async def _connected(access: Access, *, in_flight: int) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(
-        base_url=access.server,
-        headers={"Authorization": f"Bearer {access.token}"},
-        verify=tls_context(access),
-        timeout=60,
-        trust_env=False,
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=in_flight),
-    ) as http:
-        (await http.get("/version")).raise_for_status()
-        yield http
+async def _connections(
+    access: Access, count: int, stack: AsyncExitStack
+) -> list[httpx.AsyncClient]:
+    """Return so many clients with one connection each, opened on first use.
+
+    One client with as many connections would be slower: its pool looks at each of them for every
+    request.
+    """
+    context = tls_context(access)
+    clients = [
+        httpx.AsyncClient(
+            base_url=access.server,
+            headers={"Authorization": f"Bearer {access.token}"},
+            verify=context,
+            timeout=60,
+            trust_env=False,
+        )
+        for _ in range(count)
+    ]
+    for client in clients:
+        await stack.enter_async_context(client)
+    return clients
 
 
-async def _apply_all(http: httpx.AsyncClient, objects: Sequence[Object], *, in_flight: int) -> None:
-    slots = asyncio.Semaphore(in_flight)
+async def _apply_all(connections: Sequence[httpx.AsyncClient], objects: Sequence[Object]) -> None:
+    waiting = iter(objects)
+    await asyncio.gather(*(_apply_some(connection, waiting) for connection in connections))
 
-    async def applied(obj: Object) -> Any:
-        async with slots:
-            reply = await http.patch(
-                ref_of(obj).path,
-                params={"fieldManager": FIELD_MANAGER},
-                headers={"Content-Type": "application/apply-patch+yaml"},
-                content=json.dumps(obj),
-            )
-        reply.raise_for_status()
-        # Whoever applies wants to see what became of it.
-        return reply.json()
 
-    await asyncio.gather(*map(applied, objects))
+async def _apply_some(connection: httpx.AsyncClient, waiting: Iterator[Object]) -> None:
+    """Apply one object after the other until none is waiting."""
+    live: Any
+    for obj in waiting:
+        reply = await connection.patch(
+            ref_of(obj).path,
+            params={"fieldManager": FIELD_MANAGER},
+            headers={"Content-Type": "application/apply-patch+yaml"},
+            content=json.dumps(obj),
+        )
+        live = reply.raise_for_status().json()  # whoever applies wants to see what became of it
+        assert live["metadata"]["uid"]
 
 
 async def _all_available(http: httpx.AsyncClient, namespace: str, *, count: int) -> None:
