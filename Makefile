@@ -23,7 +23,7 @@ setup: .venv/.locked ## the project's own virtual environment, exactly as locked
 up: setup ## converge the dev fleet on a local cluster, with a real engine
 	@STACK=$(STACK) sh stacks/up.sh
 
-down: setup ## stop the local cluster and remove what it keeps
+down: setup ## end the local cluster; the next up goes on where it was
 	@$(BIN)/modelfleet local down
 
 test: setup check ## everything that is checked, against the real engine and cluster
@@ -34,6 +34,7 @@ check: setup ## format, lint, types, layers, generated files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@for program in stacks examples/*; do $(BIN)/mypy --no-error-summary $$program/*.py || exit 1; done
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m modelfleet.codegen --check
 
