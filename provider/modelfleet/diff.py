@@ -7,7 +7,7 @@ that never asks for a replacement; what is known beside it is compared as if it 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Final
@@ -78,7 +78,7 @@ def diff(
     before, after = _spec(known_prior), _spec(known_desired)
     if before and after:
         known_prior, known_desired = _plain(before), _plain(after)
-    found = dict(_differences(known_prior, known_desired))
+    found = differences(known_prior, known_desired)
     unknown = {
         _up_to_a_list(path)
         for tree in (prior, desired)
@@ -95,6 +95,18 @@ def diff(
             change = ChangeClass.IN_PLACE
         changes.append(Change(dotted(path), change, _summary(path, old, new)))
     return sorted(changes)
+
+
+def differences(prior: Any, desired: Any) -> dict[Path, tuple[Any, Any]]:
+    """Return, by path, the old and the new value of each difference between two plain trees.
+
+    None stands for nothing there. Lists are one value.
+    """
+    prior, desired = _whole_numbers(prior), _whole_numbers(desired)
+    # Without the threshold, maps that share few keys would be one difference.
+    entries = DeepDiff(prior, desired, view="tree", threshold_to_diff_deeper=0).values()
+    paths = {_up_to_a_list(each.path(output_format="list")) for same in entries for each in same}
+    return {path: (_at(prior, path), _at(desired, path)) for path in paths}
 
 
 def heaviest(changes: Iterable[Change]) -> ChangeClass | None:
@@ -155,16 +167,6 @@ def _plain(spec: ModelServiceSpec) -> dict[str, Any]:
     if deployment is not None:
         tree["deployment"]["secret_env"] = secret_env_values(deployment)
     return tree
-
-
-def _differences(prior: Any, desired: Any) -> Iterator[tuple[Path, tuple[Any, Any]]]:
-    """Yield the path of each difference with the old and the new value there."""
-    prior, desired = _whole_numbers(prior), _whole_numbers(desired)
-    # Without the threshold, maps that share few keys would be one difference.
-    entries = DeepDiff(prior, desired, view="tree", threshold_to_diff_deeper=0).values()
-    paths = {_up_to_a_list(each.path(output_format="list")) for same in entries for each in same}
-    for path in paths:
-        yield path, (_at(prior, path), _at(desired, path))
 
 
 def _whole_numbers(tree: Any) -> Any:

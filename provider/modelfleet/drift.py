@@ -6,27 +6,33 @@ and returns declared fields with their live values and a sentence on who did it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from pydantic import ValidationError
 
 from modelfleet.cluster.field_paths import Key, path_text
 from modelfleet.cluster.field_paths import Path as ObjectPath
 from modelfleet.cluster.managed_fields import Taken, quantity
-from modelfleet.cluster.objects import Ref
+from modelfleet.cluster.objects import DEPLOYMENT, Ref
 from modelfleet.labels import ENGINE_CONTAINER
+from modelfleet.spec.service import ModelServiceSpec
 from modelfleet.spec.tree import Path, dotted
 
 _GIB: Final = 2**30
-_ENGINE: Final[ObjectPath] = (
-    *("spec", "template", "spec", "containers"),
-    Key((("name", ENGINE_CONTAINER),)),
-)
+_POD: Final[ObjectPath] = ("spec", "template", "spec")
+_ENGINE: Final[ObjectPath] = (*_POD, "containers", Key((("name", ENGINE_CONTAINER),)))
+_LONGEST_VALUE: Final = 60
 
 
 @dataclass(frozen=True)
 class Drift:
-    """``sentences`` by declared field or object path; ``live`` values by declared path."""
+    """``sentences`` by declared field or object path; ``live`` values by declared path.
+
+    A live value of None says that the field is unset.
+    """
 
     sentences: Mapping[str, str] = field(default_factory=dict)
     live: Mapping[Path, Any] = field(default_factory=dict)
@@ -35,29 +41,40 @@ class Drift:
         return bool(self.sentences)
 
 
-def drift_of(*, taken: Iterable[tuple[Ref, Taken]], missing: Iterable[Ref]) -> Drift:
-    """Return the drift of one service from what was found on its objects."""
+def drift_of(
+    declaration: Mapping[str, Any], *, taken: Iterable[tuple[Ref, Taken]], missing: Iterable[Ref]
+) -> Drift:
+    """Return the drift of the service that ``declaration`` describes, from its objects.
+
+    With the values in ``live`` it is still a declaration: what cannot be declared is told by its
+    place in the object.
+    """
     sentences = {str(ref): "is missing" for ref in missing}
     live: dict[Path, Any] = {}
     for ref, each in taken:
-        declared = _declared(each) if ref.kind.kind == "Deployment" else None
-        if declared is None:
+        path = _declared_path(each.path, declaration) if ref.kind == DEPLOYMENT else None
+        value = None if path is None else _declared_value(path, each.live)
+        if path is None or not _is_valid(with_live(declaration, {path: value})):
             sentences[f"{ref.kind.kind} {path_text(each.path)}"] = _sentence(each)
         else:
-            path, value = declared
             live[path] = value
             sentences[dotted(path)] = _sentence(each)
     return Drift(sentences=dict(sorted(sentences.items())), live=live)
 
 
 def with_live(declaration: Mapping[str, Any], live: Mapping[Path, Any]) -> dict[str, Any]:
-    """Return ``declaration`` with the values of ``live`` put in; the argument is left alone."""
+    """Return ``declaration`` with the values of ``live`` put in, without the fields it has unset.
+
+    The argument is left alone.
+    """
     result = dict(declaration)
     for path, value in live.items():
         step, rest = str(path[0]), path[1:]
         inner = result.get(step)
         if rest:
-            result[step] = with_live(inner if isinstance(inner, Mapping) else {}, {rest: value})
+            value = with_live(inner if isinstance(inner, Mapping) else {}, {rest: value})
+        if value is None:
+            result.pop(step, None)
         else:
             result[step] = value
     return result
@@ -67,7 +84,59 @@ def _sentence(taken: Taken) -> str:
     who = ", ".join(sorted({manager.name for manager in taken.by}))
     if taken.live is None:
         return f"removed by {who}" if who else "removed"
-    return f"set to {taken.live} by {who}" if who else f"is {taken.live}"
+    text = taken.live if isinstance(taken.live, str) else json.dumps(taken.live)
+    if len(text) > _LONGEST_VALUE:
+        text = f"{text[: _LONGEST_VALUE - 1]}…"
+    return f"set to {text} by {who}" if who else f"is {text}"
+
+
+def _declared_path(path: ObjectPath, declaration: Mapping[str, Any]) -> Path | None:
+    """Return the declared field that the field at ``path`` of the Deployment comes from."""
+    deployment = declaration.get("deployment") or {}
+    if path == ("spec", "replicas"):
+        return ("deployment", "replicas")
+    if path == (*_ENGINE, "image"):
+        return _image_path(deployment)
+    *above, name = path
+    if tuple(above[:-1]) == (*_ENGINE, "resources"):
+        resource = "gpu" if "/" in str(name) else name
+        return {
+            "cpu": ("deployment", "cpu"),
+            "memory": ("deployment", "memory_gib"),
+            "gpu": ("deployment", "gpu", "count"),
+        }.get(str(resource))
+    if tuple(above) == (*_POD, "nodeSelector") and name in deployment.get("node_selector", {}):
+        return ("deployment", "node_selector", str(name))
+    variable = _variable(path)
+    if isinstance(deployment.get("env", {}).get(variable), str):
+        return ("deployment", "env", variable)
+    return None
+
+
+def _image_path(deployment: Mapping[str, Any]) -> Path:
+    images, runtime, gpu = (deployment.get(name) for name in ("images", "runtime", "gpu"))
+    vendor = "" if gpu is None else gpu.get("vendor", "nvidia")
+    if vendor in (images or {}):
+        return ("deployment", "images", vendor)
+    if isinstance(runtime, Mapping) and "default" not in (images or {}):
+        return ("deployment", "runtime", "image")
+    return ("deployment", "images", "default")
+
+
+def _variable(path: ObjectPath) -> str:
+    """Return the environment variable whose plain value stands at ``path``, ``""`` for none."""
+    if len(path) != len(_ENGINE) + 3 or path[: len(_ENGINE) + 1] != (*_ENGINE, "env"):
+        return ""
+    key = path[-2]
+    return str(dict(key.fields).get("name", "")) if isinstance(key, Key) else ""
+
+
+def _declared_value(path: Path, live: Any) -> Any:
+    if path == ("deployment", "memory_gib"):
+        return _number(live, per=_GIB)
+    if path[-1] in ("replicas", "cpu", "count"):
+        return _number(live)
+    return live
 
 
 def _number(value: Any, *, per: float = 1) -> float | None:
@@ -75,30 +144,9 @@ def _number(value: Any, *, per: float = 1) -> float | None:
     return None if number is None else float(number) / per
 
 
-def _declared(taken: Taken) -> tuple[Path, Any] | None:
-    """Return the declared field that ``taken`` changes, and its live value."""
-    if taken.live is None:
-        return None
-    for pattern, path, convert in _FIELDS:
-        if taken.path == pattern:
-            return path, convert(taken.live)
-    resources = (*_ENGINE, "resources", "limits")
-    if taken.path[:-1] == resources and "/" in str(taken.path[-1]):
-        return ("deployment", "gpu", "count"), _number(taken.live)
-    selector = ("spec", "template", "spec", "nodeSelector")
-    if taken.path[:-1] == selector:
-        return ("deployment", "node_selector", str(taken.path[-1])), taken.live
-    return None
-
-
-_FIELDS: Final[tuple[tuple[ObjectPath, Path, Callable[[Any], Any]], ...]] = (
-    (("spec", "replicas"), ("deployment", "replicas"), float),
-    ((*_ENGINE, "image"), ("deployment", "images", "default"), str),
-    ((*_ENGINE, "resources", "requests", "cpu"), ("deployment", "cpu"), _number),
-    (
-        (*_ENGINE, "resources", "limits", "memory"),
-        ("deployment", "memory_gib"),
-        lambda value: _number(value, per=_GIB),
-    ),
-)
-"""Path in the Deployment, path in the declaration, conversion of the live value."""
+def _is_valid(declaration: Mapping[str, Any]) -> bool:
+    try:
+        ModelServiceSpec.model_validate(declaration)
+    except ValidationError:
+        return False
+    return True

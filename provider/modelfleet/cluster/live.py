@@ -8,9 +8,9 @@ once per process and cluster. Whether a service is ready is not decided here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from modelfleet import labels
 from modelfleet.cluster.client import Client
@@ -105,6 +105,11 @@ class LiveServices:
     def pods(self, applied: Object) -> tuple[Object, ...]:
         """Return the pods of that Deployment's service as last heard of, for a diagnosis."""
         return self._pods.objects(key_of(applied))
+
+    def status(self, applied: Object) -> Mapping[str, Any]:
+        """Return the status of that Deployment as last heard of, empty where it is gone."""
+        deployment = self._deployment(applied, key_of(applied))
+        return (deployment or {}).get("status") or {}
 
     async def aclose(self) -> None:
         """End all watches. Whoever still waits gets UnavailableError."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from typing import Any
 
 from modelfleet import labels
 from modelfleet.render.hashes import secret_hash
@@ -46,3 +47,9 @@ def env_secret_of(
         "type": "Opaque",
         "data": encoded({**values, labels.HASH_KEY_DATA: hash_key}),
     }
+
+
+def hash_key_in(secret: Mapping[str, Any] | None) -> bytes | None:
+    """Return the key that a live Secret keeps, None where there is no Secret or no key in it."""
+    kept = ((secret or {}).get("data") or {}).get(labels.HASH_KEY_DATA)
+    return base64.b64decode(kept) if kept else None

@@ -24,17 +24,19 @@ from modelfleet.adapters.dynamic.calls import calling_request
 from modelfleet.adapters.dynamic.check_failures import check_failures
 from modelfleet.adapters.dynamic.init_failed import keep_as_init_failed
 from modelfleet.adapters.dynamic.loop import run
-from modelfleet.adapters.dynamic.reporting import reported
+from modelfleet.adapters.dynamic.reporting import bug_text, reported
 from modelfleet.adapters.dynamic.stateless import StatelessProvider
 from modelfleet.clusters import CONFIG_KEY, Clusters
 from modelfleet.diff import diff
 from modelfleet.drift import with_live
 from modelfleet.dynamic_entry import model_service_provider
-from modelfleet.errors import ConfigError, NotReadyError
+from modelfleet.errors import ConfigError, ModelFleetError, NotReadyError, ProviderBugError
 from modelfleet.fleet import Desired, Fleet, new_incarnation, protection_error
 from modelfleet.plan import plan, spec_of
 from modelfleet.service import FAILED
 from modelfleet.spec.fields import ChangeClass
+from modelfleet.spec.service import ModelServiceSpec
+from modelfleet.spec.tree import pruned
 
 Props = Mapping[str, Any]
 
@@ -109,11 +111,11 @@ class ModelServiceProvider(StatelessProvider):
         found = run(self._fleet(desired.spec.cluster).drift(desired))
         if found is None:
             return ReadResult("", {})
-        live = with_live(_with_recorded(inputs, found.recorded), found.drift.live)
+        live = with_live(inputs, found.live)
         _read_ids.add(id_)
         if found.drift:
-            announcements.found_drift(found.drift.sentences)
-            live[state.DRIFT] = dict(found.drift.sentences)
+            announcements.found_drift(found.drift)
+            live[state.DRIFT] = dict(found.drift)
         outs = {**live, **state.outputs_of(found.service)}
         # The incarnation says what this state may delete; a read must not take up another's.
         outs["incarnation"] = desired.incarnation or found.service.incarnation
@@ -131,8 +133,10 @@ class ModelServiceProvider(StatelessProvider):
     def delete(self, _id: str, _props: Props) -> None:
         """Delete what this incarnation of the service owns, and wait until it is gone."""
         olds = state.migrate(_props)
-        desired = _recorded(olds)
-        run(self._fleet(desired.spec.cluster).delete(desired))
+        desired, call = _recorded(olds), calling_request()
+        timeout_seconds = call.timeout_seconds if call else None
+        fleet = self._fleet(desired.spec.cluster)
+        run(fleet.delete(desired, timeout_seconds=timeout_seconds))
 
     def _apply(self, news: Props, *, incarnation: str, olds: Props | None = None) -> dict[str, Any]:
         spec = spec_of(state.declaration_of(news))
@@ -145,15 +149,28 @@ class ModelServiceProvider(StatelessProvider):
             urn=call.urn if call else "",
             former_owner=(olds or {}).get(state.OWNER),
             cluster_uid=(olds or {}).get("cluster_uid", ""),
-            prior=spec_of(state.declaration_of(olds)) if olds else None,
+            prior=_recorded(olds).spec if olds else None,
         )
-        progress = announcements.Progress(call) if call else None
-        timeout_seconds = call.timeout_seconds if call else None
         try:
-            service = run(fleet.apply(desired, timeout_seconds=timeout_seconds, progress=progress))
+            service = run(
+                fleet.apply(
+                    desired,
+                    timeout_seconds=call.timeout_seconds if call else None,
+                    # What the state cannot be told of must not stay either.
+                    on_failure=None if call else "rollback",
+                    progress=announcements.Progress(call) if call else None,
+                )
+            )
         except NotReadyError as error:
             if not error.taken_back:
                 self._keep(error, news, desired=desired, fleet=fleet)
+            raise
+        except Exception as error:
+            if isinstance(error, ModelFleetError) and not isinstance(error, ProviderBugError):
+                raise
+            # Something may have been written before a bug of ours: the state must know it.
+            failure = NotReadyError(desired.subject, (bug_text(error),))
+            self._keep(failure, news, desired=desired, fleet=fleet)
             raise
         return {**state.inputs_of(news), **state.outputs_of(service)}
 
@@ -161,8 +178,7 @@ class ModelServiceProvider(StatelessProvider):
         """Have the state know a service that exists, but is not what is declared."""
         service = run(fleet.incomplete(desired, error))
         outs = {**state.inputs_of(news), **state.outputs_of(service)}
-        if not keep_as_init_failed(desired.id, outs, reasons=[str(error)]):
-            run(fleet.take_back(desired))
+        keep_as_init_failed(desired.id, outs, reasons=[str(error)])
 
     def _fleet(self, cluster: str) -> Fleet:
         text = self.config(CONFIG_KEY)
@@ -193,31 +209,10 @@ def _clusters(text: str | None) -> Clusters:
 
 
 def _recorded(olds: Props) -> Desired:
-    """Return what a state says that is in the cluster."""
+    """Return what a state says that is in the cluster, whatever today's rules say of that."""
     return Desired(
-        spec=spec_of(state.declaration_of(olds)),
+        spec=ModelServiceSpec.model_validate(pruned(state.declaration_of(olds))),
         owner=olds[state.OWNER],
         incarnation=olds.get("incarnation", ""),
         cluster_uid=olds.get("cluster_uid", ""),
     )
-
-
-def _with_recorded(inputs: Props, recorded: Props | None) -> dict[str, Any]:
-    """Return ``inputs`` with the declaration of a later write of the same owner, if there was one.
-
-    That is a run whose state was lost. Secrets are not recorded, so those of ``inputs`` stay.
-    """
-    if recorded is None:
-        return dict(inputs)
-    declared = state.declaration_of(inputs)
-    kept = {key: value for key, value in inputs.items() if key not in declared}
-    return {**kept, **_with_secrets(recorded, declared)}
-
-
-def _with_secrets(recorded: Props, declared: Props) -> dict[str, Any]:
-    result = dict(recorded)
-    for group, key in (("provider_settings", "api_key"), ("deployment", "secret_env")):
-        inner, known = result.get(group), declared.get(group)
-        if isinstance(inner, Mapping) and isinstance(known, Mapping) and key in known:
-            result[group] = {**inner, key: known[key]}
-    return result

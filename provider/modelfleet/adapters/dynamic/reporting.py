@@ -31,15 +31,19 @@ def reported() -> Iterator[None]:
     try:
         yield
     except ProviderBugError as bug:
-        _answer(_with_traceback(bug, bug))
+        _answer(bug_text(bug))
         raise
     except ModelFleetError as error:
         _answer(str(error))
         raise
     except Exception as unexpected:
-        ours = ProviderBugError(_summary(unexpected, calling_request()))
-        _answer(_with_traceback(unexpected, ours))
-        raise ours from unexpected
+        _answer(bug_text(unexpected))
+        raise _bug(unexpected) from unexpected
+
+
+def bug_text(error: Exception) -> str:
+    """Return what a user reads of a bug: the traceback, and that it is ours."""
+    return f"{''.join(traceback.format_exception(error))}\n{_bug(error)}"
 
 
 def _answer(text: str) -> None:
@@ -48,8 +52,10 @@ def _answer(text: str) -> None:
         set_failure(call, text)
 
 
-def _with_traceback(error: Exception, bug: ProviderBugError) -> str:
-    return f"{''.join(traceback.format_exception(error))}\n{bug}"
+def _bug(error: Exception) -> ProviderBugError:
+    if isinstance(error, ProviderBugError):
+        return error
+    return ProviderBugError(_summary(error, calling_request()))
 
 
 def _summary(unexpected: Exception, call: Call | None) -> str:

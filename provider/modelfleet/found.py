@@ -1,0 +1,84 @@
+"""A live service beside its declaration: what others changed, and what was declared since.
+
+Composes drift and diff over objects that were read. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from modelfleet import labels
+from modelfleet.cluster.managed_fields import managers_of, taken
+from modelfleet.cluster.objects import Object, Ref, ref_of
+from modelfleet.cluster.records import record_of
+from modelfleet.desired import Desired
+from modelfleet.diff import differences
+from modelfleet.drift import drift_of
+from modelfleet.render import record_spec_of
+from modelfleet.render.secret import hash_key_in
+from modelfleet.service import Service
+from modelfleet.spec.service import ModelServiceSpec
+from modelfleet.spec.tree import Path
+
+
+@dataclass(frozen=True)
+class Found:
+    """A live service beside what was asked about.
+
+    ``drift`` tells, by declared field or object path, what others changed. ``live`` holds, by path,
+    what a declaration of the service as it is would say instead: what others changed and, where a
+    later run of the same owner wrote it, what that declared. None stands for a field that is unset.
+    """
+
+    service: Service
+    drift: Mapping[str, str]
+    live: Mapping[Path, Any]
+
+
+def found_of(
+    desired: Desired, service: Service, *, objects: Mapping[Ref, Object], cluster_uid: str
+) -> Found:
+    """Return what is found of ``desired`` among its live ``objects``, its primary one being there.
+
+    What was applied last is compared, by its record: after a refresh the state holds live values,
+    which would not look like drift any more.
+
+    Raises:
+        ConflictError: a newer modelfleet wrote the record.
+    """
+    applied_spec = _applied_spec(objects[desired.primary_ref], otherwise=desired.spec)
+    applied = replace(desired, spec=applied_spec)
+    key = hash_key_in(objects.get(desired.env_secret_ref))
+    expected = applied.objects(cluster_uid=cluster_uid, hash_key=key or b"")
+    declaration = record_spec_of(applied_spec)
+    drift = drift_of(
+        declaration,
+        taken=[
+            (ref, each)
+            for obj in expected
+            if (live := objects.get(ref := ref_of(obj))) is not None
+            for each in taken(obj, live, field_manager=desired.ownership.field_manager)
+        ],
+        missing=[ref for obj in expected if (ref := ref_of(obj)) not in objects],
+    )
+    since = differences(record_spec_of(desired.spec), declaration)
+    declared = {path: value for path, (_, value) in since.items()}
+    return Found(service, drift=drift.sentences, live={**declared, **drift.live})
+
+
+def _applied_spec(primary: Object, *, otherwise: ModelServiceSpec) -> ModelServiceSpec:
+    """Return the spec that was applied last, ``otherwise`` where the record does not tell."""
+    where = ("metadata", "annotations", labels.RECORD)
+    if any(manager.operation == "Update" for manager in managers_of(primary, where)):
+        return otherwise  # edited by hand, which is drift itself
+    record = record_of(primary)
+    if record is None or record.spec == record_spec_of(otherwise):
+        return otherwise
+    try:
+        return ModelServiceSpec.model_validate(record.spec)
+    except ValidationError:
+        return otherwise
