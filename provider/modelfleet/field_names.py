@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from modelfleet import labels
 from modelfleet.cluster.reasons import FieldNames
 from modelfleet.spec.deployment import RuntimeSpec, SecretRef
@@ -21,9 +23,11 @@ def field_names_of(spec: ModelServiceSpec) -> FieldNames:
     if deployment.model.credential_name:
         credential = secret_name_and_key(deployment.model.credential_name)[0]
         secrets[credential] = "deployment.model.credential_name"
-    if isinstance(deployment.runtime, RuntimeSpec) and not deployment.images:
+    names = FieldNames(of_secret=secrets)
+    if isinstance(deployment.runtime, RuntimeSpec):
         image = "deployment.runtime.image"
-        return FieldNames(image=image, image_version=image, of_secret=secrets)
+        names = replace(names, image=image, image_version=image, probes="deployment.runtime.probes")
     if deployment.images:
-        return FieldNames(image_version="deployment.images", of_secret=secrets)
-    return FieldNames(of_secret=secrets)
+        image = "deployment.images"
+        names = replace(names, image=image, image_version=image)
+    return names

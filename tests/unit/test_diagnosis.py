@@ -259,6 +259,11 @@ def test_a_long_line_of_anything_is_masked_in_no_time(noise: str) -> None:
     assert time.perf_counter() - began < 1
 
 
+async def test_names_of_ours_that_look_like_secrets_stay_readable() -> None:
+    reason = Reason(Code.CONFIG_MISSING, "Pod api-token: cannot start, its secret: absent")
+    assert await diagnosed(reason) == "Pod api-token: cannot start, its secret: absent."
+
+
 def test_a_secret_too_short_to_be_told_from_a_word_is_not_searched_for() -> None:
     assert masked("a cat sat", secrets=["a", ""]) == "a cat sat"
     assert not re.search("longer", masked("the longer one", secrets=["long", "longer"]))

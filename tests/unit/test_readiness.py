@@ -642,7 +642,7 @@ NOT_FOUND = (
             container(started=True),
             Waiting,
             Code.PROBE_FAILING,
-            "",
+            "deployment.runtime",
             "its readiness probe does not pass",
         ),
         (

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from modelfleet.cluster.masking import without_lookalikes
 from modelfleet.cluster.reasons import Code, FieldNames, Finding, Reason
 
 CRASHES_UNTIL_FAILED: Final = 3
@@ -134,7 +135,8 @@ def _image_pull(container: Container, fields: FieldNames) -> Finding:
         )
         return Finding(Reason(Code.IMAGE_PULL, text, fields.image, hint), fatal=True)
     if cause and (_PULL_ABSENT.search(cause) or container.waiting["reason"] in _NEVER_PULLED):
-        hint = f"Correct {fields.image} or {fields.image_version}: no such image can be had."
+        named = " or ".join(dict.fromkeys((fields.image, fields.image_version)))
+        hint = f"Correct {named}: no such image can be had."
         return Finding(Reason(Code.IMAGE_PULL, text, fields.image, hint), fatal=True)
     return Finding(Reason(Code.IMAGE_PULL, text, fields.image, "The node tries again."))
 
@@ -262,7 +264,8 @@ def _not_ready_yet(container: Container, fields: FieldNames) -> Finding:
         Reason(
             Code.PROBE_FAILING,
             f"{container.called} runs, but its readiness probe does not pass",
-            hint="It is up but does not answer as healthy; see its log.",
+            fields.probes,
+            f"It is up but does not answer as healthy; see its log, and check {fields.probes}.",
         )
     )
 
@@ -281,6 +284,9 @@ _BY_WAITING_REASON: Final[dict[str, Callable[[Container, FieldNames], Finding]]]
 
 
 def short(text: str) -> str:
-    """Return ``text`` on one line and not longer than a sentence may be."""
-    line = " ".join(text.split())
+    """Return what others wrote as one line, not longer than a sentence may be.
+
+    What looks like a secret goes first: cut in the middle, it would no longer be recognised.
+    """
+    line = without_lookalikes(" ".join(text.split()))
     return line if len(line) <= _TEXT_LIMIT else line[: _TEXT_LIMIT - 1] + "…"

@@ -15,7 +15,7 @@ from typing import Final
 
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.container_state import Container, short
-from modelfleet.cluster.masking import masked
+from modelfleet.cluster.masking import masked, without_values
 from modelfleet.cluster.objects import EVENT, Object, ref_of
 from modelfleet.cluster.pod_state import containers
 from modelfleet.cluster.reasons import Code, Reason
@@ -141,4 +141,5 @@ async def _read_log(client: Client, pod: Object, container: Container) -> str:
 
 
 def _masked(reason: Reason, secrets: Collection[str]) -> Reason:
-    return replace(reason, text=masked(reason.text, secrets))
+    # Whatever others wrote in it has been through ``short`` or ``masked``.
+    return replace(reason, text=without_values(reason.text, secrets))

@@ -93,4 +93,5 @@ def _first_obstacle(pod: Object, fields: FieldNames) -> Finding:
         where = f"on node {node}" if node else "the scheduler has not looked at it yet"
         return Finding(Reason(Code.STARTING, f"about to start, {where}"))
     message = condition(pod, "Ready").get("message") or "its node has not reported it ready"
-    return Finding(Reason(Code.PROBE_FAILING, f"running, but not ready: {short(message)}"))
+    text = f"running, but not ready: {short(message)}"
+    return Finding(Reason(Code.PROBE_FAILING, text, fields.probes))

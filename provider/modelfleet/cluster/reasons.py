@@ -106,6 +106,7 @@ class FieldNames:
     args: str = "deployment.args"
     env: str = "deployment.env"
     startup: str = "deployment.startup_seconds"
+    probes: str = "deployment.runtime"
     strategy: str = "deployment.strategy"
     node_selector: str = "deployment.node_selector"
     tolerations: str = "deployment.tolerations"
