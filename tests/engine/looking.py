@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -100,4 +101,9 @@ def incarnations(objects: list[Object]) -> set[str]:
     return {obj["metadata"]["annotations"][labels.INCARNATION] for obj in objects}
 
 
-Condition = Callable[[], bool]
+def wait_until(condition: Callable[[], bool], *, timeout_seconds: float = 60) -> None:
+    """Return once ``condition`` holds; fail the test when it does not in time."""
+    deadline = time.monotonic() + timeout_seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Creates and updates that do not become ready: what the state keeps, and how the next up goes on."""
+"""Creates and updates that do not become ready: what the state keeps, how the next up goes on."""
 
 from __future__ import annotations
 

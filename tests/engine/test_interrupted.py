@@ -1,0 +1,157 @@
+"""Runs that end in the middle: killed or interrupted, with a state that knows nothing of them.
+
+The services are many and stopped, so that being in the middle is a matter of writing, not waiting.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+
+import psutil
+import pytest
+from declaring import ACCEPTED, hosted, program
+from looking import Namespace, incarnations, wait_until
+from pulumi_stack import Stack
+
+from modelfleet.local.api import Api
+
+StackFactory = Callable[..., Stack]
+
+NAMES = [f"svc-{number:02}" for number in range(50)]
+IN_THE_MIDDLE = 15
+_SKIPPED = {"PULUMI_SKIP_CHECKPOINTS": "true"}
+
+
+@pytest.fixture
+def here(plane_api: Api, namespace: str) -> Namespace:
+    return Namespace(plane_api, namespace)
+
+
+@pytest.fixture
+def stack(stack_factory: StackFactory, here: Namespace) -> Stack:
+    return stack_factory(stopped(here, NAMES), cluster=True, environment=_SKIPPED)
+
+
+def stopped(here: Namespace, names: Sequence[str]) -> str:
+    """Return a program of services without pods."""
+    return program(
+        *(
+            hosted(name, namespace=here.name, deployment={"replicas": 0}, wait=ACCEPTED)
+            for name in names
+        )
+    )
+
+
+def in_the_middle(stack: Stack, here: Namespace) -> subprocess.Popen[bytes]:
+    """Start an ``up`` and return when it has made some of the services."""
+    engine = stack.start("up", "--yes", "--skip-preview", "--parallel=4")
+    wait_until(lambda: len(here.names("deployments")) >= IN_THE_MIDDLE)
+    return engine
+
+
+def plugin_of(engine: subprocess.Popen[bytes]) -> psutil.Process:
+    (plugin,) = [
+        each
+        for each in psutil.Process(engine.pid).children(recursive=True)
+        if "pulumi.dynamic" in each.cmdline()
+    ]
+    return plugin
+
+
+def killed_with_its_plugin(stack: Stack, here: Namespace) -> list[str]:
+    """Kill engine and plugin in the middle of an ``up``; return the services that are whole."""
+    engine = in_the_middle(stack, here)
+    plugin = plugin_of(engine)
+    stack.kill(engine)
+    plugin.kill()
+    psutil.wait_procs([plugin])
+    made = here.names("deployments")
+    assert IN_THE_MIDDLE <= len(made) < len(NAMES)
+    assert "locked by 1 lock" in stack.up(expect_failure=True).output
+    stack.cancel()
+    assert stack.resources() == {}, "nothing was saved"
+    return made
+
+
+def pruned(stack: Stack, *arguments: str) -> list[str]:
+    """Return the names that ``modelfleet prune`` lists."""
+    printed = subprocess.run(
+        ["modelfleet", "prune", "--stack", stack.name, "--cwd", stack.project, *arguments],
+        env=stack.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+    return sorted(re.findall(r"ModelService \S+/(\S+)", printed))
+
+
+def test_after_a_kill_the_same_program_converges(stack: Stack, here: Namespace) -> None:
+    killed_with_its_plugin(stack, here)
+    stack.up()
+    assert stack.resources().keys() == {"project-dev", *NAMES}
+    assert here.names("deployments") == NAMES
+    in_state = {stack.resources()[name]["outputs"]["incarnation"] for name in NAMES}
+    assert incarnations(here.own()) == in_state
+    assert pruned(stack) == [], "what the state has is never left over"
+
+
+def test_after_a_kill_prune_lists_exactly_what_the_program_no_longer_has(
+    stack: Stack, here: Namespace
+) -> None:
+    made = killed_with_its_plugin(stack, here)
+    dropped = made[:10]
+    kept = [name for name in NAMES if name not in dropped]
+    stack.program(stopped(here, kept))
+    stack.up()
+    assert pruned(stack) == dropped
+    assert here.names("deployments") == NAMES, "listing deletes nothing"
+    assert pruned(stack, "--yes") == dropped
+    wait_until(lambda: here.names("deployments") == kept)
+    assert here.names("services") == kept
+    assert pruned(stack) == []
+
+
+def test_a_plugin_whose_engine_was_killed_stops_writing_and_prune_leaves_nothing(
+    stack: Stack, here: Namespace
+) -> None:
+    engine = in_the_middle(stack, here)
+    plugin = plugin_of(engine)
+    stack.kill(engine)
+    gone, _ = psutil.wait_procs([plugin], timeout=5)
+    assert gone == [plugin]
+    left = here.versions()
+    assert len(here.names("deployments")) < len(NAMES)
+    time.sleep(1)
+    assert here.versions() == left
+
+    stack.cancel()
+    stack.destroy()
+    assert here.versions() == left, "a state without resources destroys nothing"
+    names = {obj["metadata"]["name"] for obj in here.own()}
+    assert pruned(stack, "--yes") == sorted(names)
+    wait_until(lambda: here.own() == [])
+    assert pruned(stack) == []
+
+
+def test_an_interrupted_run_saves_what_it_has_made_and_the_next_goes_on(
+    stack_factory: StackFactory, here: Namespace
+) -> None:
+    names = NAMES[:12]
+    slow = program(*(hosted(name, namespace=here.name, behaviour="slow") for name in names))
+    stack = stack_factory(slow, cluster=True)
+    engine = stack.start("up", "--yes", "--skip-preview", "--parallel=4")
+    wait_until(lambda: len(here.names("deployments")) >= 4)
+    engine.send_signal(signal.SIGINT)
+    assert engine.wait(timeout=60) != 0
+    saved = stack.resources().keys() - {"project-dev"}
+    assert 4 <= len(saved) < len(names)
+    assert here.names("deployments") == sorted(saved)
+
+    stack.up()
+    assert stack.resources().keys() == {"project-dev", *names}
+    assert here.names("deployments") == names
