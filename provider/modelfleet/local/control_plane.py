@@ -30,11 +30,12 @@ from modelfleet.local.components import (
 )
 from modelfleet.local.errors import LocalError
 from modelfleet.local.progress import Progress
-from modelfleet.local.settings import Settings, free_ports, is_free
+from modelfleet.local.settings import Settings, become_free, free_ports
 from modelfleet.local.tools import Tools
 
 _START_SECONDS = 90.0
 _POLL_SECONDS = 0.05
+_PORT_SECONDS = 2.0
 _ATTEMPTS = 4  # as it is, on other ports, on fresh data, and once more for a port lost again
 
 
@@ -83,7 +84,9 @@ class ControlPlane:
         alive = {processes.name_of(process) for process in find(self._folder)}
         ports = settings.ports
         holders = ((API_SERVER, ports.api_server), (KWOK, ports.kubelet))
-        if all(program in alive or is_free(port) for program, port in holders):
+        # A killed process looks gone a moment before the last of its threads lets go of a port.
+        needed = [port for program, port in holders if program not in alive]
+        if become_free(needed, timeout_seconds=_PORT_SECONDS):
             return settings
         end(self._folder)  # the others know the old ports
         return replace(settings, ports=free_ports())

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import random
 import socket
+import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -11,6 +15,11 @@ from modelfleet.local.components import HOST, Ports
 from modelfleet.local.credentials import write_private
 
 DEFAULT_GPUS = "h100-80gb:8x2,l4-24gb:4x4,mi300x-192gb:8x1"
+
+
+# Below those that systems hand out to outgoing connections, one of which could otherwise sit on a
+# port of ours while its server is restarted.
+_PORTS = range(20_000, 32_000)
 
 
 @dataclass(frozen=True)
@@ -42,10 +51,9 @@ def write_settings(path: Path, settings: Settings) -> None:
 
 def free_ports() -> Ports:
     """Two ports that nobody listens on now."""
-    with socket.socket() as first, socket.socket() as second:
-        for candidate in (first, second):
-            candidate.bind((HOST, 0))
-        return Ports(api_server=first.getsockname()[1], kubelet=second.getsockname()[1])
+    candidates = random.sample(_PORTS, len(_PORTS))
+    first, second = itertools.islice(filter(is_free, candidates), 2)
+    return Ports(api_server=first, kubelet=second)
 
 
 def is_free(port: int) -> bool:
@@ -56,4 +64,14 @@ def is_free(port: int) -> bool:
             probe.bind((HOST, port))
         except OSError:
             return False
+    return True
+
+
+def become_free(ports: Sequence[int], *, timeout_seconds: float) -> bool:
+    """Whether nobody listens on any of ``ports``, now or within the timeout."""
+    deadline = time.monotonic() + timeout_seconds
+    while not all(map(is_free, ports)):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
     return True
