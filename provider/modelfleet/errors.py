@@ -13,6 +13,8 @@
     │   ├── ImmutableFieldError   the object cannot be changed into what is declared
     │   └── UnavailableError      unreachable, overloaded or timed out: the only retryable one
     ├── NotReadyError             accepted by the cluster, but did not become ready
+    ├── LocalError                the local cluster or its tools failed (``local/errors.py``)
+    │   └── NotRunningError       there is no local cluster
     └── ProviderBugError          ours; says so and asks for a report
 
 A message is: subject, what failed, cause; then one hint that says what to do next.
