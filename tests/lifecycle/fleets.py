@@ -1,0 +1,125 @@
+"""What the tests of the fleet share: declarations, what they plan, and what is in the cluster."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from modelfleet import labels
+from modelfleet.cluster.client import Client
+from modelfleet.cluster.objects import (
+    DEPLOYMENT,
+    NETWORK_POLICY,
+    POD,
+    SECRET,
+    SERVICE,
+    Object,
+    Ref,
+    ref_of,
+)
+from modelfleet.fleet import Desired, new_incarnation
+from modelfleet.local.stages import node_selector, toleration
+from modelfleet.plan import plan, spec_of
+from modelfleet.spec import ModelServiceSpec
+from modelfleet.spec.merge import merged
+
+OWNER = "acme/fleet/prod"
+OTHER_OWNER = "acme/other/prod"
+
+ENGINE = {"name": "engine", "image": "registry.example.com/engine:1"}
+"""A runtime that needs no GPU, so that tests do not wait for one another's."""
+
+
+def hosted(
+    namespace: str, fields: Mapping[str, Any] | None = None, **others: Any
+) -> dict[str, Any]:
+    """Return a declaration of a service that is ready as soon as its pod is."""
+    smallest = {
+        "model_service_name": "qwen",
+        "namespace": namespace,
+        "deployment": {
+            "model": {"uri": "file:///models/qwen"},
+            "runtime": ENGINE,
+            "cpu": 1,
+            "drain_seconds": 0,
+        },
+        "wait": {"until": "all", "timeout_seconds": 60},
+    }
+    return merged(smallest, {"deployment": fields or {}}, others)
+
+
+def external(namespace: str, **settings: Any) -> dict[str, Any]:
+    return {
+        "model_service_name": "qwen",
+        "namespace": namespace,
+        "provider_settings": {"base_url": "https://api.example.com/v1", **settings},
+    }
+
+
+def behaving(behaviour: str) -> dict[str, Any]:
+    """Return what a deployment declares to have its pods behave so."""
+    accepted = {key: value for key, value in toleration().items() if key in ("key", "operator")}
+    return {"node_selector": node_selector(behaviour), "tolerations": [accepted, GPU_NODES]}
+
+
+GPU_NODES = {"key": "nvidia.com/gpu", "operator": "Exists"}
+
+
+def planned(
+    inputs: Mapping[str, Any], *, prior: Mapping[str, Any] | None = None
+) -> ModelServiceSpec:
+    return spec_of(plan(inputs, prior=prior).inputs)
+
+
+def desired(inputs: Mapping[str, Any], **others: Any) -> Desired:
+    """Return a creation of what is declared."""
+    fields = {"owner": OWNER, "incarnation": new_incarnation(), **others}
+    return Desired(spec=planned(inputs), **fields)
+
+
+def updated(former: Desired, inputs: Mapping[str, Any], **others: Any) -> Desired:
+    """Return an update of a service to what is declared now."""
+    fields = {"owner": former.owner, "former_owner": former.owner, "prior": former.spec, **others}
+    return Desired(spec=planned(inputs), incarnation=former.incarnation, **fields)
+
+
+async def objects_in(client: Client, namespace: str, *, name: str = "qwen") -> dict[Ref, Object]:
+    """Return every object of a service, asked from the API server."""
+    lists = await asyncio.gather(
+        *(
+            client.list(kind, namespace=namespace, label_selector=f"{labels.NAME}={name}")
+            for kind in (SECRET, NETWORK_POLICY, SERVICE, DEPLOYMENT)
+        )
+    )
+    return {ref_of(obj): obj for listing in lists for obj in listing.items}
+
+
+async def names_in(client: Client, namespace: str, *, name: str = "qwen") -> list[str]:
+    """Return kind and name of every object of a service that is not on its way out."""
+    return [
+        f"{ref.kind.kind} {ref.name}"
+        for ref, obj in (await objects_in(client, namespace, name=name)).items()
+        if "deletionTimestamp" not in obj["metadata"]
+    ]
+
+
+async def pods_in(client: Client, namespace: str) -> set[str]:
+    return {pod["metadata"]["uid"] for pod in (await client.list(POD, namespace=namespace)).items}
+
+
+async def until_gone(client: Client, namespace: str) -> None:
+    """Wait until the garbage collector has let go of everything."""
+    async with asyncio.timeout(30):
+        while await objects_in(client, namespace):  # noqa: ASYNC110 - a cluster, not a task
+            await asyncio.sleep(0.05)
+
+
+def writes(client: Client) -> dict[str, int]:
+    """Return how many requests that write were sent, by verb and kind."""
+    reading = ("get", "list", "watch", "log")
+    return {
+        request: count
+        for request, count in client.requests.items()
+        if request.partition(" ")[0] not in reading
+    }
