@@ -19,6 +19,7 @@ from modelfleet.cluster.objects import (
     ref_of,
 )
 from modelfleet.fleet import Desired, new_incarnation
+from modelfleet.local.api import Api
 from modelfleet.local.stages import node_selector, toleration
 from modelfleet.plan import plan, spec_of
 from modelfleet.spec import ModelServiceSpec
@@ -113,6 +114,25 @@ async def until_gone(client: Client, namespace: str) -> None:
     async with asyncio.timeout(30):
         while await objects_in(client, namespace):  # noqa: ASYNC110 - a cluster, not a task
             await asyncio.sleep(0.05)
+
+
+def hold(api: Api, namespace: str, *, name: str = "qwen") -> None:
+    """Have a finalizer keep a Deployment from going, as a stuck controller's does."""
+    _set_finalizers(api, namespace, name, ["example.com/stuck"])
+
+
+def let_go(api: Api, namespace: str, *, name: str = "qwen") -> None:
+    """Remove the finalizers of a Deployment."""
+    _set_finalizers(api, namespace, name, None)
+
+
+def _set_finalizers(api: Api, namespace: str, name: str, finalizers: list[str] | None) -> None:
+    api.send(
+        "PATCH",
+        f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}",
+        headers={"Content-Type": "application/merge-patch+json"},
+        json={"metadata": {"finalizers": finalizers}},
+    )
 
 
 def writes(client: Client) -> dict[str, int]:
