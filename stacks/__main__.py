@@ -14,10 +14,11 @@ from modelfleet import ModelService, ModelServiceArgs
 environment = Environment.of_this_stack()
 services = environment.services
 
-# Where all of them live.
+# Where all of them live, and when an `up` is over: once every replica serves.
 place: ModelServiceArgs = {
     "cluster": environment.cluster,
     "namespace": environment.namespace,
+    "wait": {"until": "all"},
 }
 
 # Two profiles, one of a GPU and one of an engine. A profile is a partial spec that services share

@@ -68,6 +68,8 @@ def _last_rows(lines: Sequence[str]) -> list[str]:
         if match := _ROW.match(line):
             step = _REPLACEMENT.index(line.split()[0]) if line.split()[0] in _REPLACEMENT else 0
             key = (match["type"] != "pulumi:pulumi:Stack", match["type"], match["name"], step)
+            if rows.get(key, "").startswith(" - ") and not line.startswith(" - "):
+                continue  # a bare row of the stack, before or after that of its deletion
             rows[key] = line.removesuffix(";")
             if step:
                 rows.pop((*key[:-1], 0), None)  # what was said before the steps began
