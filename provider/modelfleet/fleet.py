@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from modelfleet import labels
 from modelfleet.cluster.apply import Change, apply_objects
@@ -31,7 +31,7 @@ from modelfleet.cluster.objects import (
 )
 from modelfleet.cluster.ownership import belongs_to
 from modelfleet.cluster.readiness import Outcome, Ready, readiness
-from modelfleet.cluster.records import record_of
+from modelfleet.cluster.records import recorded_spec
 from modelfleet.cluster.revisions import current_hash
 from modelfleet.desired import KIND, Desired
 from modelfleet.errors import (
@@ -267,7 +267,7 @@ class Fleet:
         if outcome is None and primary["kind"] == DEPLOYMENT.kind:
             outcome = readiness(primary, (), until="available")
         uid = await self._client.cluster_uid()
-        spec = _recorded(primary)
+        spec = recorded_spec(primary)
         return service_of(primary, outcome=outcome or Ready(), cluster_uid=uid, spec=spec)
 
     # -- delete ----------------------------------------------------------------------------
@@ -315,7 +315,9 @@ class Fleet:
                 live=left,
             )
 
-    async def orphans(self, owner: str, *, known: Mapping[str, str]) -> Sequence[Orphan]:
+    async def orphans(
+        self, owner: str, *, known: Mapping[str, Collection[str]]
+    ) -> Sequence[Orphan]:
         """Return what ``owner`` has here beside ``known``, its incarnations by service id."""
         objects = [obj for obj in await self._objects.read_all() if belongs_to(obj, {owner})]
         return orphans_of(objects, known=known)
@@ -351,12 +353,3 @@ def _deletion_seconds(spec: ModelServiceSpec) -> float:
 
 def _is_primary(obj: Object) -> bool:
     return labels.RECORD in (obj["metadata"].get("annotations") or {})
-
-
-def _recorded(primary: Object) -> Mapping[str, Any] | None:
-    """Return the declaration in the record, None where somebody has spoilt that."""
-    try:
-        record = record_of(primary)
-    except ConflictError:
-        return None
-    return record.spec if record else None

@@ -5,57 +5,84 @@ Compares; deleting is the fleet's. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Final
 
 from modelfleet import labels
 from modelfleet.cluster.mirror import key_of
-from modelfleet.cluster.objects import Object, Ref, ref_of
+from modelfleet.cluster.objects import (
+    DEPLOYMENT,
+    NETWORK_POLICY,
+    SECRET,
+    SERVICE,
+    Object,
+    Ref,
+    ref_of,
+)
 from modelfleet.cluster.ownership import incarnation_of
+from modelfleet.cluster.records import recorded_spec
 
-_APPLY_ORDER = ("Secret", "NetworkPolicy", "Service", "Deployment")
+_APPLY_ORDER: Final = (SECRET, NETWORK_POLICY, SERVICE, DEPLOYMENT)
 
 
 @dataclass(frozen=True)
 class Orphan:
-    """Objects of one creation of one service, in the order of an apply."""
+    """Objects of one creation of one service, in the order of an apply.
+
+    ``incarnation`` is ``""`` for objects that have lost theirs.
+    """
 
     namespace: str
     name: str
-    incarnation: str | None
+    incarnation: str
     refs: tuple[Ref, ...]
 
     def __str__(self) -> str:
-        kinds = ", ".join(str(ref) for ref in self.refs)
-        return f"ModelService {self.namespace}/{self.name} ({kinds})"
+        objects = ", ".join(str(ref) for ref in self.refs)
+        return f"ModelService {self.namespace}/{self.name} ({objects})"
 
 
-def orphans_of(objects: Iterable[Object], *, known: Mapping[str, str]) -> list[Orphan]:
-    """Return what ``objects`` of one owner are left over.
+def orphans_of(objects: Iterable[Object], *, known: Mapping[str, Collection[str]]) -> list[Orphan]:
+    """Return what ``objects`` of one owner are left over, by namespace and name.
 
-    ``known`` is what the state has: incarnation by ``namespace/name``. A service it does not have
-    is left over whole. Of one it has, only objects are that belong neither to the state's
-    incarnation nor to that of the live primary object: the next ``up`` converges the rest.
+    ``known`` is what the state has: incarnations by ``namespace/name``. A service it does not have
+    is left over whole. Of one it has, an object is that belongs neither to an incarnation of the
+    state nor, where none of those is live, to the one that is, which the next ``up`` takes over;
+    nor is in use by the live one, as half of it is after an interrupted replacement.
     """
     found = []
     for (namespace, _, name), same in groupby(sorted(objects, key=key_of), key=key_of):
-        group = sorted(same, key=lambda obj: _APPLY_ORDER.index(obj["kind"]))
-        alive = _alive(group, state=known.get(f"{namespace}/{name}"))
-        left = [obj for obj in group if alive is None or incarnation_of(obj) not in alive]
-        for incarnation in dict.fromkeys(incarnation_of(obj) for obj in left):
-            refs = tuple(ref_of(obj) for obj in left if incarnation_of(obj) == incarnation)
+        group = sorted(same, key=lambda obj: _APPLY_ORDER.index(ref_of(obj).kind))
+        incarnations = known.get(f"{namespace}/{name}")
+        left = group if incarnations is None else _left_over(group, incarnations)
+        for incarnation in dict.fromkeys(map(_incarnation, left)):
+            refs = tuple(ref_of(obj) for obj in left if _incarnation(obj) == incarnation)
             found.append(Orphan(namespace, name, incarnation, refs))
     return found
 
 
-def _alive(group: list[Object], *, state: str | None) -> set[str | None] | None:
-    """Return the incarnations that are accounted for, None where the service is not known."""
-    if state is None:
-        return None
-    primaries = (
-        incarnation_of(obj)
-        for obj in group
-        if labels.RECORD in (obj["metadata"].get("annotations") or {})
-    )
-    return {state, *primaries}
+def _left_over(group: Sequence[Object], known: Collection[str]) -> list[Object]:
+    primaries = [
+        obj for obj in group if labels.RECORD in (obj["metadata"].get("annotations") or {})
+    ]
+    live = [obj for obj in primaries if _incarnation(obj) in known] or primaries
+    alive = {*known, *map(_incarnation, live)}
+    used = {ref for obj in live for ref in _used_by(obj, group)}
+    return [obj for obj in group if _incarnation(obj) not in alive and ref_of(obj) not in used]
+
+
+def _used_by(primary: Object, group: Sequence[Object]) -> list[Ref]:
+    """Return the objects of ``group`` that the pods of a Deployment need."""
+    if ref_of(primary).kind != DEPLOYMENT:
+        return []
+    spec = recorded_spec(primary)
+    has_secrets = spec is None or (spec.get("deployment") or {}).get("secret_env")
+    env_secret = labels.env_secret_name(primary["metadata"]["name"])
+    refs = (ref_of(obj) for obj in group)
+    return [ref for ref in refs if ref.kind != SECRET or (has_secrets and ref.name == env_secret)]
+
+
+def _incarnation(obj: Object) -> str:
+    return incarnation_of(obj) or ""

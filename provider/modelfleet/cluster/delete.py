@@ -42,10 +42,11 @@ async def delete_objects(
 ) -> list[Deleted]:
     """Ask for the deletion of ``refs`` in reverse order, and return what is now going.
 
-    Only objects of ``owners`` and of ``incarnation`` (None: of any) are deleted: after a
-    replacement that kept its name, the old incarnation's delete finds nothing of its own. Others
-    and missing ones are passed over. What is being deleted already is returned too, to be waited
-    for. Dependents go first (foreground). Raises ConflictError for an object that never rests.
+    Only objects of ``owners`` and of ``incarnation`` (None: of any, ``""``: of none) are deleted:
+    after a replacement that kept its name, the old incarnation's delete finds nothing of its own.
+    Others and missing ones are passed over. What is being deleted already is returned too, to be
+    waited for. Dependents go first (foreground). Raises ConflictError for an object that never
+    rests.
     """
     lives = await asyncio.gather(*(client.get(ref) for ref in refs))
     going = []
@@ -96,4 +97,4 @@ async def _delete(
 
 
 def _is_meant(live: Object, *, owners: Collection[str], incarnation: str | None) -> bool:
-    return belongs_to(live, owners) and incarnation in (None, incarnation_of(live))
+    return belongs_to(live, owners) and incarnation in (None, incarnation_of(live) or "")

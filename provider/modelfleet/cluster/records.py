@@ -93,6 +93,18 @@ def record_of(live: Object) -> Record | None:
         raise _broken(live, f"{error} is missing or wrong") from None
 
 
+def recorded_spec(live: Object) -> Mapping[str, Any] | None:
+    """Return the declaration in the record of an object, None where it cannot be read.
+
+    For overviews, which one object that somebody has spoilt must not keep from being shown.
+    """
+    try:
+        record = record_of(live)
+    except ConflictError:
+        return None
+    return record.spec if record else None
+
+
 def refuse_too_large(subject: str, found: Mapping[str, str]) -> None:
     """Raise SpecError where annotations are larger than Kubernetes takes, before it is asked."""
     size_bytes = sum(len(key.encode()) + len(value.encode()) for key, value in found.items())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import json
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -15,7 +17,7 @@ from rich.table import Table
 
 from modelfleet.adapters.cli.pulumi_state import KnownService, Stack
 from modelfleet.cluster.client import Client
-from modelfleet.clusters import DEFAULT, Clusters
+from modelfleet.clusters import DEFAULT, ClusterConfig, Clusters
 from modelfleet.fleet import Fleet
 from modelfleet.prune import Orphan
 from modelfleet.service import Service
@@ -24,7 +26,19 @@ T = TypeVar("T")
 
 Kubeconfig = Annotated[str | None, typer.Option(help="Kubeconfig to use; unset = the ambient one.")]
 Context = Annotated[str | None, typer.Option(help="Context of the kubeconfig.")]
-Output = Annotated[str, typer.Option("--output", "-o", help="table or json.")]
+
+
+class Output(enum.StrEnum):
+    """How a command prints its answer."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How to print the answer.")]
+
+WIDTH_OF_A_FILE = 200
+"""Columns of a table that nobody's terminal limits: in a pipe or a file a line is one service."""
 
 
 def ls(
@@ -32,19 +46,22 @@ def ls(
     owner: Annotated[str | None, typer.Option(help="Only services of this owner.")] = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
-    output: Output = "table",
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """List the ModelServices of a cluster."""
+    fleet = Fleet(Client.connect(kubeconfig=kubeconfig, context=context))
 
-    async def listed(fleet: Fleet) -> list[Service]:
+    async def listed() -> list[Service]:
         return await fleet.list(owner=owner, namespace=namespace)
 
-    client = Client.connect(kubeconfig=kubeconfig, context=context)
-    services = asyncio.run(_with(Fleet(client), listed))
-    if output == "json":
+    services = asyncio.run(_closing(fleet, listed))
+    if output is Output.JSON:
         typer.echo(json.dumps([asdict(each) for each in services], indent=2))
     elif services:
-        Console().print(_table(services))
+        terminal = Console()
+        (terminal if terminal.is_terminal else Console(width=WIDTH_OF_A_FILE)).print(
+            _table(services)
+        )
     else:
         typer.echo("No ModelServices.")
 
@@ -59,27 +76,36 @@ def prune(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
-    """List objects of a stack that its state does not have, left by a crash; --yes deletes them."""
+    """List objects of a stack that its state does not have, left by a crash; --yes deletes them.
+
+    Not while an up of that stack is running: what that creates is not in the state yet.
+    """
     known_stack = Stack(stack, cwd)
     services = known_stack.services()
     whose = owner or known_stack.owner()
     clusters = Clusters.configured(known_stack.clusters())
-    ambient = kubeconfig is not None or context is not None
-    used = {*clusters.names, *(each.cluster for each in services)}
-    names = [DEFAULT] if ambient else sorted(used or {DEFAULT})
+    if kubeconfig is not None or context is not None:
+        clusters = Clusters({DEFAULT: ClusterConfig(kubeconfig=kubeconfig, context=context)})
+        names = [DEFAULT]
+    else:
+        used = {*clusters.names, *(each.cluster for each in services)}
+        names = sorted(used or {DEFAULT})
 
     async def pruned() -> list[Orphan]:
-        found: list[Orphan] = []
+        found: dict[str, list[Orphan]] = {}
         for name in names:
-            fleet = (
-                Fleet(Client.connect(kubeconfig=kubeconfig, context=context))
-                if ambient
-                else clusters.fleet(name)
-            )
-            found += await _with(fleet, _pruning(services, whose, delete=yes))
-        return found
+            fleet = clusters.fleet(name)
+            uid = await fleet.client.cluster_uid()
+            # By what the cluster is, not by its name: two names may stand for one cluster, and what
+            # is known under the one would look left over under the other.
+            if uid not in found:
+                known = _known(each for each in services if each.cluster_uid in (uid, ""))
+                found[uid] = list(await fleet.orphans(whose, known=known))
+                for orphan in found[uid] if yes else ():
+                    await fleet.prune(orphan, owner=whose)
+        return [orphan for orphans in found.values() for orphan in orphans]
 
-    orphans = asyncio.run(pruned())
+    orphans = asyncio.run(_closing(clusters, pruned))
     for orphan in orphans:
         typer.echo(f"{'deleted' if yes else 'orphan'}: {orphan}")
     if not orphans:
@@ -88,27 +114,19 @@ def prune(
         typer.echo(f"{len(orphans)} left over. Delete with: modelfleet prune --stack {stack} --yes")
 
 
-def _pruning(
-    services: list[KnownService], owner: str, *, delete: bool
-) -> Callable[[Fleet], Awaitable[list[Orphan]]]:
-    async def orphans(fleet: Fleet) -> list[Orphan]:
-        # By what the cluster is, not by its name: two names may stand for one cluster, and what is
-        # known under the one would look left over under the other.
-        uid = await fleet.client.cluster_uid()
-        known = {each.id: each.incarnation for each in services if each.cluster_uid in (uid, "")}
-        found = list(await fleet.orphans(owner, known=known))
-        for orphan in found if delete else ():
-            await fleet.prune(orphan, owner=owner)
-        return found
-
-    return orphans
+def _known(services: Iterable[KnownService]) -> dict[str, set[str]]:
+    """Return the incarnations by id; a service that is to be replaced has two in a state."""
+    known: dict[str, set[str]] = defaultdict(set)
+    for each in services:
+        known[each.id].add(each.incarnation)
+    return known
 
 
-async def _with(fleet: Fleet, verb: Callable[[Fleet], Awaitable[T]]) -> T:
+async def _closing(opened: Fleet | Clusters, verb: Callable[[], Awaitable[T]]) -> T:
     try:
-        return await verb(fleet)
+        return await verb()
     finally:
-        await fleet.aclose()
+        await opened.aclose()
 
 
 def _table(services: list[Service]) -> Table:
