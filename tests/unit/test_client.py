@@ -474,6 +474,17 @@ async def test_the_identity_of_the_cluster_is_asked_for_once() -> None:
     assert asked[0].url.path == "/api/v1/namespaces/kube-system"
 
 
+async def test_all_who_ask_who_a_silent_cluster_is_wait_for_it_together() -> None:
+    network, asked = one_by_one(no(403, "Forbidden"), found(uid="the-uid"))
+    async with connected(network) as client:
+        answers = await asyncio.gather(
+            *(client.cluster_uid() for _ in range(20)), return_exceptions=True
+        )
+        assert {type(answer) for answer in answers} == {ForbiddenError}
+        assert len(asked) == 1
+        assert await client.cluster_uid() == "the-uid"
+
+
 async def test_a_cluster_without_identity_is_an_error() -> None:
     network, _ = one_by_one(no(404, "NotFound"))
     async with connected(network) as client:

@@ -59,8 +59,7 @@ class Client:
     ) -> None:
         """``in_flight`` bounds requests other than watches; ``http`` replaces the network."""
         self._transport = Transport(access, in_flight=in_flight, retry=retry, http=http)
-        self._cluster_uid = ""
-        self._cluster_uid_lock = asyncio.Lock()
+        self._cluster_uid: asyncio.Task[str] | None = None
 
     @classmethod
     def connect(cls, *, kubeconfig: str | None = None, context: str | None = None) -> Client:
@@ -83,6 +82,8 @@ class Client:
 
     async def aclose(self) -> None:
         """Close all connections."""
+        if self._cluster_uid is not None:
+            self._cluster_uid.cancel()
         await self._transport.aclose()
 
     async def get(self, ref: Ref) -> Object | None:
@@ -254,13 +255,19 @@ class Client:
         return response.content.decode(errors="replace")
 
     async def cluster_uid(self) -> str:
-        """Return what identifies the cluster: the UID of its namespace kube-system. Asked once."""
-        async with self._cluster_uid_lock:
-            if not self._cluster_uid:
-                ref = Ref(NAMESPACE, "", "kube-system")
-                live = await self._send("get", ref, "GET", ref.path)
-                self._cluster_uid = str(live["metadata"]["uid"])
-        return self._cluster_uid
+        """Return what identifies the cluster: the UID of its namespace kube-system.
+
+        Asked once, and all who ask while there is no answer get the same one or the same failure:
+        a server that is down is waited for once, not once by each of a hundred services.
+        """
+        if self._cluster_uid is None or _has_failed(self._cluster_uid):
+            self._cluster_uid = asyncio.ensure_future(self._read_cluster_uid())
+        return await asyncio.shield(self._cluster_uid)
+
+    async def _read_cluster_uid(self) -> str:
+        ref = Ref(NAMESPACE, "", "kube-system")
+        live = await self._send("get", ref, "GET", ref.path)
+        return str(live["metadata"]["uid"])
 
     async def _send(
         self,
@@ -294,6 +301,10 @@ class Client:
             server=self.access.server,
             access=self.access.source,
         )
+
+
+def _has_failed(task: asyncio.Task[str]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)
 
 
 def _parameters(**given: str | int | None) -> dict[str, str | int]:
