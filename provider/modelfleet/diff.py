@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Final
 
-from deepdiff import DeepDiff
 from pydantic import ValidationError
 
 from modelfleet.render import pod_template_of
@@ -104,6 +103,8 @@ def differences(prior: Any, desired: Any) -> dict[Path, tuple[Any, Any]]:
     """
     prior, desired = _whole_numbers(prior), _whole_numbers(desired)
     # Without the threshold, maps that share few keys would be one difference.
+    from deepdiff import DeepDiff  # takes a tenth of a second, and most runs change nothing
+
     entries = DeepDiff(prior, desired, view="tree", threshold_to_diff_deeper=0).values()
     paths = {_up_to_a_list(each.path(output_format="list")) for same in entries for each in same}
     return {path: (_at(prior, path), _at(desired, path)) for path in paths}
