@@ -191,7 +191,7 @@ def _hint(
     if _NOT_OF_ITS_KIND.match(cause):
         return "Correct the field it names, or the override it comes from."
     if error_class is ClusterError:
-        return f"Check that {asked.server} is a Kubernetes API server, 1.29 or later."
+        return f"Check that {asked.server} is a Kubernetes API server, 1.30 or later."
     return _HINTS.get(reason, "").format(access=asked.access)
 
 
