@@ -381,17 +381,20 @@ def test_problems_are_found_beside_unknowns() -> None:
         {
             "model": {"uri": UNKNOWN, "revison": "r"},
             "replicas": -1,
-            "gpu": {"count": 4},
+            "gpu": {"count": 4, "product": UNKNOWN},
             "parallelism": {"tensor": 3},
-            "env": {"A": UNKNOWN, "B-": "x"},
+            "env": {"A": UNKNOWN, "B-": "x", "C-": UNKNOWN},
         },
         namespace=UNKNOWN,
+        provider_settings={"base_url": "https://api.example.com/v1"},
     )
     assert [each.partition(": ")[0] for each in problems(inputs)] == [
         "deployment.env.B-",
+        "deployment.env.C-",
         "deployment.model.revison",
         "deployment.parallelism.tensor",
         "deployment.replicas",
+        "provider_settings.base_url",
     ]
 
 

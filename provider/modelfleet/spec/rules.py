@@ -24,8 +24,8 @@ _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 class Rule:
     """``check`` is called with the values at ``paths``, in order, defaults filled in.
 
-    A rule that asks for ``names_only`` looks at the names in maps, not at their values: it also
-    runs while some of those are unknown or wrong, and must not read them.
+    A rule that asks for ``names_only`` looks at whether a map is there and at the names in it, not
+    at their values: it also runs while some of those are unknown or wrong, and must not read them.
     """
 
     paths: tuple[str, ...]
@@ -47,7 +47,7 @@ def rule(*paths: str, names_only: bool = False) -> Callable[[Callable[..., Probl
     return lambda check: Rule(paths, check, names_only)
 
 
-@rule("deployment", "provider_settings.base_url")
+@rule("deployment", "provider_settings.base_url", names_only=True)
 def _hosted_or_external(deployment: Any, base_url: str | None) -> Problems:
     if deployment is None and base_url is None:
         yield Problem(
@@ -68,7 +68,7 @@ def _one_key(credential_name: str | None, api_key: Any) -> Problems:
         yield Problem("credential_name", "excludes provider_settings.api_key; keep one of them")
 
 
-@rule("deployment", "credential_name", "provider_settings.api_key")
+@rule("deployment", "credential_name", "provider_settings.api_key", names_only=True)
 def _hosted_has_no_provider_key(deployment: Any, credential_name: Any, api_key: Any) -> Problems:
     if deployment is None:
         return
@@ -117,6 +117,7 @@ def _version_of_a_built_in(runtime: Any, version: str | None) -> Problems:
     "deployment.gpu.count",
     "deployment.parallelism.tensor",
     "deployment.parallelism.pipeline",
+    names_only=True,
 )
 def _parallelism_uses_every_gpu(
     gpu: Any, count: float | None, tensor: float | None, pipeline: float | None

@@ -136,7 +136,8 @@ def _field_problems(
 ) -> Iterator[tuple[Path, Problem]]:
     for detail in error.errors(include_url=False):
         path = _path_of(detail["loc"])
-        of_an_unknown = any(path[: len(known)] == known for known in unknown)
+        is_of_a_name = detail["loc"][-1] == "[key]"
+        of_an_unknown = not is_of_a_name and any(path[: len(known)] == known for known in unknown)
         if not of_an_unknown or detail["type"] == "extra_forbidden":
             yield path, Problem(dotted(path), _reason_of(detail, path))
 
