@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from modelfleet.adapters.dynamic import engine_link
 from modelfleet.adapters.dynamic.calls import Call, calling_request
-from modelfleet.adapters.dynamic.state import DRIFT, OWNER
+from modelfleet.adapters.dynamic.state import DRIFT, OWNER, POD_TEMPLATE_HASH
 from modelfleet.diff import WORDS, Change, heaviest
+from modelfleet.spec.fields import ChangeClass
 
 SETTLED_SECONDS: Final = 3.0
 
@@ -22,11 +23,18 @@ SETTLED_SECONDS: Final = 3.0
 def announce(
     changes: Sequence[Change], *, olds: Mapping[str, Any], news: Mapping[str, Any]
 ) -> None:
-    """Say beside the resource what the update will do, heaviest first, if it will do anything."""
-    text = "; ".join([*_other_changes(olds, news), *_field_changes(changes)])
+    """Say beside the resource what the update will do, if it will do anything."""
+    text = announcement_of(changes, olds=olds, news=news)
     call = calling_request()
     if text and call is not None:
         engine_link.log("info", text, urn=call.urn)
+
+
+def announcement_of(
+    changes: Sequence[Change], *, olds: Mapping[str, Any], news: Mapping[str, Any]
+) -> str:
+    """Return what an update will do, heaviest fields first, ``""`` where it will do nothing."""
+    return "; ".join([*_other_changes(changes, olds=olds, news=news), *_field_changes(changes)])
 
 
 class Progress:
@@ -70,7 +78,7 @@ def found_drift(sentences: Mapping[str, str]) -> None:
 
 
 def _field_changes(changes: Sequence[Change]) -> list[str]:
-    heavy = heaviest(list(changes))
+    heavy = heaviest(changes)
     if heavy is None:
         return []
     ordered = sorted(changes, key=lambda each: (-each.change.weight, each.path))
@@ -78,10 +86,16 @@ def _field_changes(changes: Sequence[Change]) -> list[str]:
     return [f"{WORDS[heavy]}: {fields}"]
 
 
-def _other_changes(olds: Mapping[str, Any], news: Mapping[str, Any]) -> list[str]:
+def _other_changes(
+    changes: Sequence[Change], *, olds: Mapping[str, Any], news: Mapping[str, Any]
+) -> list[str]:
     told = []
     if olds.get(DRIFT):
         told.append("repairs drift")
     if olds.get(OWNER) != news.get(OWNER) and olds.get(OWNER):
         told.append(f"relabels it from {olds[OWNER]} to {news.get(OWNER)}")
+    before, after = olds.get(POD_TEMPLATE_HASH), news.get(POD_TEMPLATE_HASH)
+    is_known = isinstance(before, str) and isinstance(after, str)
+    if is_known and before != after and heaviest(changes) in (None, ChangeClass.IN_PLACE):
+        told.append("pods are replaced: this release of modelfleet renders them in another way")
     return told

@@ -17,6 +17,8 @@ from modelfleet.service import Service
 
 SCHEMA_VERSION: Final = 1
 
+POD_TEMPLATE_HASH: Final = "pod_template_hash"
+
 PLANNED: Final = (
     "model_service_id",
     "base_url",
@@ -24,7 +26,7 @@ PLANNED: Final = (
     "model_names",
     "access_name",
     "gpu_total",
-    "pod_template_hash",
+    POD_TEMPLATE_HASH,
 )
 """Inputs that ``check`` adds, so that a preview shows them."""
 
