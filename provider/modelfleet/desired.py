@@ -5,6 +5,7 @@ Joins rendering with identity and record, for the fleet. Pure.
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -13,6 +14,7 @@ from modelfleet.cluster.mirror import Key
 from modelfleet.cluster.objects import KINDS, SECRET, Object, Ref
 from modelfleet.cluster.ownership import Ownership
 from modelfleet.cluster.records import Record, record_annotations, refuse_too_large
+from modelfleet.errors import ConfigError
 from modelfleet.render import (
     RENDERER_VERSION,
     Identity,
@@ -135,3 +137,16 @@ class Desired:
                 self.spec.model_service_name, hosted=hosted
             )
         ]
+
+
+def new_incarnation() -> str:
+    """Return the random name of one creation of one service."""
+    return secrets.token_hex(8)
+
+
+def protection_error(service_id: str, *, verb: str) -> ConfigError:
+    """Return the refusal to have a protected service ``deleted`` or ``replaced``."""
+    return ConfigError(
+        f"{KIND} {service_id} has deletion_protection and would be {verb}.",
+        hint="Set deletion_protection to False in an update of its own first.",
+    )

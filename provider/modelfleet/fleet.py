@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Literal
@@ -33,10 +32,9 @@ from modelfleet.cluster.ownership import belongs_to
 from modelfleet.cluster.readiness import Outcome, Ready, readiness
 from modelfleet.cluster.records import recorded_spec
 from modelfleet.cluster.revisions import current_hash
-from modelfleet.desired import KIND, Desired
+from modelfleet.desired import KIND, Desired, new_incarnation, protection_error
 from modelfleet.errors import (
     ClusterError,
-    ConfigError,
     ConflictError,
     NotReadyError,
     UnavailableError,
@@ -48,17 +46,12 @@ from modelfleet.service import CREATE_FAILED, UPDATE_FAILED, Service, service_of
 from modelfleet.spec.service import ModelServiceSpec
 from modelfleet.waiting import Progress, wait_until_ready
 
-__all__ = ["Desired", "Fleet", "Found", "Progress", "new_incarnation", "protection_error"]
+__all__ = ["Desired", "Fleet", "Found", "Progress", "new_incarnation"]
 
 OnFailure = Literal["keep", "rollback"]
 
 SECONDS_TO_DELETE: Final = 120
 """How long a deletion may take beyond ``drain_seconds``."""
-
-
-def new_incarnation() -> str:
-    """Return the random name of one creation of one service."""
-    return secrets.token_hex(8)
 
 
 class Fleet:
@@ -327,14 +320,6 @@ class Fleet:
         await delete_objects(
             self._client, orphan.refs, owners={owner}, incarnation=orphan.incarnation
         )
-
-
-def protection_error(service_id: str, *, verb: str) -> ConfigError:
-    """Return the refusal to have a protected service ``deleted`` or ``replaced``."""
-    return ConfigError(
-        f"{KIND} {service_id} has deletion_protection and would be {verb}.",
-        hint="Set deletion_protection to False in an update of its own first.",
-    )
 
 
 def _is_half_done(error: ClusterError, written: Sequence[Change], *, desired: Desired) -> bool:

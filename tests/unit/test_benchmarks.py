@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 
 import pytest
 from rich.console import Console
@@ -136,3 +138,12 @@ def test_the_measured_service_is_a_valid_one() -> None:
 def test_the_provider_that_does_nothing_carries_as_many_values_as_ours() -> None:
     assert tuple(floor.PLANNED) == state.PLANNED
     assert tuple(floor.LIVE) == state.OUTPUTS
+
+
+def test_a_preview_starts_without_the_http_client_and_the_differ() -> None:
+    heavy = "{'httpx', 'deepdiff'} & set(sys.modules)"
+    script = f"import sys, modelfleet.adapters.dynamic.provider; print({heavy} or 'none')"
+    reply = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    assert reply.stdout.strip() == "none"

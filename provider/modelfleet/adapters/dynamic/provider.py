@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pulumi.dynamic import (
     CheckResult,
@@ -26,17 +26,20 @@ from modelfleet.adapters.dynamic.init_failed import keep_as_init_failed
 from modelfleet.adapters.dynamic.loop import run
 from modelfleet.adapters.dynamic.reporting import bug_text, reported
 from modelfleet.adapters.dynamic.stateless import StatelessProvider
-from modelfleet.clusters import CONFIG_KEY, Clusters
+from modelfleet.desired import Desired, new_incarnation, protection_error
 from modelfleet.diff import diff
 from modelfleet.drift import with_live
 from modelfleet.dynamic_entry import model_service_provider
 from modelfleet.errors import ConfigError, ModelFleetError, NotReadyError, ProviderBugError
-from modelfleet.fleet import Desired, Fleet, new_incarnation, protection_error
 from modelfleet.plan import plan, spec_of
 from modelfleet.service import FAILED
 from modelfleet.spec.fields import ChangeClass
 from modelfleet.spec.service import ModelServiceSpec
 from modelfleet.spec.tree import pruned
+
+if TYPE_CHECKING:
+    from modelfleet.clusters import Clusters
+    from modelfleet.fleet import Fleet
 
 Props = Mapping[str, Any]
 
@@ -181,6 +184,9 @@ class ModelServiceProvider(StatelessProvider):
         keep_as_init_failed(desired.id, outs, reasons=[str(error)])
 
     def _fleet(self, cluster: str) -> Fleet:
+        # A preview never comes here, and need not wait until the HTTP client is imported.
+        from modelfleet.clusters import CONFIG_KEY
+
         text = self.config(CONFIG_KEY)
 
         async def opened() -> Fleet:
@@ -205,6 +211,8 @@ def _refreshing(id_: str) -> bool:
 
 @cache
 def _clusters(text: str | None) -> Clusters:
+    from modelfleet.clusters import Clusters
+
     return Clusters.configured(text)
 
 
