@@ -84,6 +84,7 @@ def _choices(fields: Mapping[str, list[Any]]) -> st.SearchStrategy[dict[str, Any
 hosted_declarations = st.builds(
     lambda fields, names, others: hosted(
         {"runtime_version": None if isinstance(fields.get("runtime"), dict) else "v0.11.0"}
+        | {"gpu": {}}
         | fields,
         provider_settings={"model_names": names},
         **others,
