@@ -10,10 +10,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.core import measure_core
-from benchmarks.lifecycle import LISTS, measure_lifecycle
+from benchmarks.core import RAW_AVAILABLE, measure_core
+from benchmarks.lifecycle import LISTS, UP, measure_lifecycle
 from benchmarks.machine import libraries, machine
-from benchmarks.results import Row, compared_across_sizes, document, table_of
+from benchmarks.results import Row, beside_both, compared_across_sizes, document, table_of
 from benchmarks.site import Site, open_site
 from modelfleet.errors import ModelFleetError
 
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     finally:
         if rows:
-            rows = compared_across_sizes(rows, LISTS)
+            rows = compared_across_sizes(rows, LISTS) + beside_both(rows, UP, RAW_AVAILABLE)
             text = json.dumps(document(rows, machine=on, versions=versions), indent=2)
             _RESULTS.write_text(f"{text}\n")
             console.print(table_of(rows))

@@ -15,6 +15,7 @@ from benchmarks.engine import Run, Stack
 from benchmarks.results import Row, row_of
 from benchmarks.site import Site
 
+UP = "up"
 LISTS = "refresh: LIST requests"
 
 _UP_LIMIT = 2.0
@@ -135,7 +136,7 @@ class _Life:
 def _rows(figures: _Figures, *, size: int) -> list[tuple[str, Row]]:
     """Return every row that there are figures for, with the step it belongs to."""
     timed = [
-        ("up", "up", _UP_LIMIT),
+        ("up", UP, _UP_LIMIT),
         ("up", "up until accepted", None),
         ("up", "up with checkpoints", None),
         ("preview", "preview", _PREVIEW_LIMIT),

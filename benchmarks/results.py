@@ -66,6 +66,20 @@ def compared_across_sizes(rows: Sequence[Row], name: str) -> list[Row]:
     ]
 
 
+def beside_both(rows: Sequence[Row], name: str, other: str) -> list[Row]:
+    """Return the rows called ``name`` once more, with the value of ``other`` added to the baseline.
+
+    For work that consists of both: what is left beyond them is its own.
+    """
+    others = {row.size: row.value for row in rows if row.name == other}
+    return [
+        Row(f"{name}, beside floor and raw apply", row.size, row.value, row.unit, baseline)
+        for row in rows
+        if row.name == name and row.baseline is not None and row.size in others
+        for baseline in [row.baseline + others[row.size]]
+    ]
+
+
 def document(
     rows: Sequence[Row], *, machine: Mapping[str, Any], versions: Mapping[str, str]
 ) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from benchmarks import floor
 from benchmarks.audit import lists_in, requests_in, writes_in
-from benchmarks.results import Row, compared_across_sizes, document, row_of, table_of
+from benchmarks.results import Row, beside_both, compared_across_sizes, document, row_of, table_of
 from benchmarks.services import declaration, names
 from modelfleet.adapters.dynamic import state
 from modelfleet.plan import plan
@@ -59,6 +59,16 @@ def test_what_must_not_grow_is_compared_with_the_smallest_size() -> None:
         (100, None, None),
         (500, 1.25, False),
     ]
+
+
+def test_work_that_consists_of_two_others_is_set_beside_their_sum() -> None:
+    rows = [
+        Row("up", 100, 12.0, "s", baseline=4.0, limit=2),
+        Row("raw apply", 100, 6.0, "s"),
+        Row("up", 1000, 90.0, "s", baseline=10.0, limit=2),
+    ]
+    (row,) = beside_both(rows, "up", "raw apply")
+    assert (row.size, row.baseline, row.ratio, row.limit) == (100, 10.0, 1.2, None)
 
 
 def test_the_file_has_one_entry_per_row_beside_machine_and_versions() -> None:
