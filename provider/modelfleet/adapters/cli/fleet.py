@@ -130,11 +130,15 @@ async def _closing(opened: Fleet | Clusters, verb: Callable[[], Awaitable[T]]) -
 
 
 def _table(services: list[Service]) -> Table:
+    """Return a row per service; whose they are only where they are not all of one owner."""
+    columns = ["NAMESPACE", "NAME", "STATUS", "READY", "GPUS", "MODEL"]
+    several_owners = len({each.owner for each in services}) > 1
     table = Table(box=None, pad_edge=False)
-    for column in ("NAMESPACE", "NAME", "STATUS", "READY", "GPUS", "MODEL", "OWNER"):
+    for column in [*columns, *(["OWNER"] if several_owners else [])]:
         table.add_column(column, overflow="fold")
     for each in services:
         ready = f"{each.ready_replicas}/{each.replicas}" if each.replicas else "-"
         gpus = str(each.gpus) if each.gpus else "-"
-        table.add_row(each.namespace, each.name, each.status, ready, gpus, each.model, each.owner)
+        row = [each.namespace, each.name, each.status, ready, gpus, each.model]
+        table.add_row(*row, *([each.owner] if several_owners else []))
     return table

@@ -9,6 +9,9 @@ import contextlib
 import dataclasses
 import enum
 import json
+import os
+import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -101,7 +104,7 @@ def up(
         plane = Plane(state, progress=Progress(_messages))
         status = plane.up(gpus=gpus, chaos=chaos, stage_files=stages or None)
     _print_status(status)
-    _console.print('\nIn a shell: eval "$(modelfleet local env)"', highlight=False)
+    _console.print(f'\nIn a shell: eval "$({_program()} local env)"', highlight=False)
 
 
 @app.command()
@@ -174,3 +177,11 @@ def _errors_told() -> Iterator[None]:
     except ModelFleetError as error:
         _messages.print(f"modelfleet local: {error}", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(NOT_RUNNING if isinstance(error, NotRunningError) else FAILED) from None
+
+
+def _program() -> str:
+    """Return how this program is called from where the user stands."""
+    program = Path(sys.argv[0])
+    if shutil.which(program.name) == str(program):
+        return program.name
+    return os.path.relpath(program) if program.is_relative_to(Path.cwd()) else str(program)
