@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.core import RAW_AVAILABLE, measure_core
+from benchmarks.core import RAW_AVAILABLE, measure_core, warm_up
 from benchmarks.lifecycle import LISTS, UP, measure_lifecycle
 from benchmarks.machine import libraries, machine
 from benchmarks.results import Row, beside_both, compared_across_sizes, document, table_of
@@ -24,6 +24,7 @@ _FOLDER = Path(__file__).resolve().parent
 _RESULTS = _FOLDER / "results.json"
 _PLANE = _FOLDER.parent / ".modelfleet" / "benchmarks"
 _SMALL = 200
+_BUSY = 0.5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,11 +32,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = Console()
     on = machine()
+    if on["load_before"] > _BUSY:
+        console.print(
+            f"This machine is busy (load {on['load_before']}): expect noise.", style="red"
+        )
     rows: list[Row] = []
     versions = libraries()
     try:
         with open_site(options.state, console=console, keep=options.keep) as site:
             versions |= site.versions()
+            if "core" in options.only:
+                warm_up(site)
             for size in options.sizes:
                 rows.extend(
                     _measured(site, size=size, wanted=options.only, repeats=options.repeats)

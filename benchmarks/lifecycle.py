@@ -47,13 +47,13 @@ def measure_lifecycle(site: Site, *, size: int, repeats: int, wanted: Collection
     ]
     for turn in range(repeats):
         turn_of = f"{turn + 1} of {repeats}"
-        for life in lives:
+        for life in lives if turn % 2 == 0 else reversed(lives):
             life.live(turn_of)
         if "up" in wanted:
-            lives[-1].live_briefly("up until accepted", turn_of, until="accepted")
+            lives[-1].live_briefly("up, accepted", turn_of, until="accepted")
     if "up" in wanted and size <= _CHECKPOINTS_UP_TO:
         for life in lives:
-            life.live_briefly("up with checkpoints", "1 of 1", checkpoints=True)
+            life.live_briefly("up, with checkpoints", "1 of 1", checkpoints=True)
     return [row for step, row in _rows(figures, size=size) if step in wanted]
 
 
@@ -137,8 +137,8 @@ def _rows(figures: _Figures, *, size: int) -> list[tuple[str, Row]]:
     """Return every row that there are figures for, with the step it belongs to."""
     timed = [
         ("up", UP, _UP_LIMIT),
-        ("up", "up until accepted", None),
-        ("up", "up with checkpoints", None),
+        ("up", "up, accepted", None),
+        ("up", "up, with checkpoints", None),
         ("preview", "preview", _PREVIEW_LIMIT),
         ("noop", "up again", None),
         ("refresh", "refresh", None),
@@ -171,11 +171,11 @@ def _rows(figures: _Figures, *, size: int) -> list[tuple[str, Row]]:
         ),
         (
             "memory",
-            row_of("memory of the provider that does nothing", size, figures.peak_mb[_FLOOR], "MB"),
+            row_of("memory of the floor", size, figures.peak_mb[_FLOOR], "MB"),
         ),
     ]
 
 
 def _verb(step: str) -> str:
     """Return the verb a step begins with."""
-    return step.partition(" ")[0]
+    return step.partition(",")[0]

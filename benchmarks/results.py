@@ -73,7 +73,7 @@ def beside_both(rows: Sequence[Row], name: str, other: str) -> list[Row]:
     """
     others = {row.size: row.value for row in rows if row.name == other}
     return [
-        Row(f"{name}, beside floor and raw apply", row.size, row.value, row.unit, baseline)
+        Row(f"{name}, beside floor + raw", row.size, row.value, row.unit, baseline)
         for row in rows
         if row.name == name and row.baseline is not None and row.size in others
         for baseline in [row.baseline + others[row.size]]
