@@ -28,6 +28,7 @@ from modelfleet.spec.tree import (
     never_unknown,
     pruned,
     unknown_paths,
+    with_values,
 )
 
 SECRET_PATHS: Final[tuple[Path, ...]] = (
@@ -45,6 +46,7 @@ WORDS: Final[Mapping[ChangeClass, str]] = {
 _HOSTED: Final[Path] = ("deployment",)
 _NOT_KNOWN_YET: Final = "(known after up)"
 _LONGEST_VALUE: Final = 60
+_LEVELS_UP: Final = 2
 
 
 @dataclass(frozen=True, order=True)
@@ -72,25 +74,21 @@ def diff(
     prior, desired = pruned(prior), pruned(desired)
     if prior == desired and _text(prior) == _text(desired):  # true == 1, but not as an option
         return []
-    known_prior = _known(prior, otherwise=desired, is_unknown=is_unknown)
-    known_desired = _known(desired, otherwise=prior, is_unknown=is_unknown)
-    before, after = _spec(known_prior), _spec(known_desired)
-    if before and after:
-        known_prior, known_desired = _plain(before), _plain(after)
-    found = differences(known_prior, known_desired)
     unknown = {
         _up_to_a_list(path)
         for tree in (prior, desired)
         for path in unknown_paths(tree, is_unknown=is_unknown)
     }
-    for path in unknown:
+    pair = _comparable(prior, desired, unknown=unknown, is_unknown=is_unknown)
+    found = differences(pair.prior, pair.desired)
+    for path in pair.unknown:
         # It is told as part of a map that is new, or else as a change of its own.
         changed = next((each for each in found if path[: len(each)] == each), path)
-        found[changed] = (_at(known_prior, changed), _NOT_KNOWN_YET)
+        found[changed] = (_at(pair.prior, changed), _NOT_KNOWN_YET)
     changes = []
     for path, (old, new) in found.items():
-        change = _class(path, before=before, after=after)
-        if change is ChangeClass.REPLACE and path in unknown:
+        change = _class(path, before=pair.before, after=pair.after)
+        if change is ChangeClass.REPLACE and path in pair.unknown:
             change = ChangeClass.IN_PLACE
         changes.append(Change(dotted(path), change, _summary(path, old, new)))
     return sorted(changes)
@@ -126,25 +124,55 @@ def has_downtime(prior: DeploymentSpec, desired: DeploymentSpec) -> bool:
     return rolling is None or rolling["maxUnavailable"] >= desired.replicas
 
 
-def _known(tree: Any, *, otherwise: Any, is_unknown: IsUnknown) -> Any:
-    """Return ``tree`` with the value of ``otherwise`` in the place of each unknown.
+@dataclass(frozen=True)
+class _Pair:
+    """Two declarations without what is ``unknown``: plain trees and, where they are, specs."""
 
-    There is nothing in that place where ``otherwise`` has nothing, or does not know either.
+    prior: Mapping[str, Any]
+    desired: Mapping[str, Any]
+    unknown: set[Path]
+    before: ModelServiceSpec | None = None
+    after: ModelServiceSpec | None = None
+
+
+def _comparable(
+    prior: Mapping[str, Any],
+    desired: Mapping[str, Any],
+    *,
+    unknown: set[Path],
+    is_unknown: IsUnknown,
+) -> _Pair:
+    """Return both declarations, each with what the other has in the place of what is unknown.
+
+    Where that leaves out a required field, the map around it counts as unknown instead.
     """
-    if isinstance(tree, Mapping):
-        others = otherwise if isinstance(otherwise, Mapping) else {}
-        values = {
-            key: _known(value, otherwise=others.get(key), is_unknown=is_unknown)
-            for key, value in tree.items()
-        }
-        return pruned(values)
-    if not _has_unknown(tree, is_unknown=is_unknown):
-        return tree
-    return None if _has_unknown(otherwise, is_unknown=is_unknown) else otherwise
+    for levels in range(_LEVELS_UP + 1):
+        places = {path[: max(min(2, len(path)), len(path) - levels)] for path in unknown}
+        trees = (
+            _filled(prior, places, by=desired, is_unknown=is_unknown),
+            _filled(desired, places, by=prior, is_unknown=is_unknown),
+        )
+        before, after = map(_spec, trees)
+        if before and after:
+            return _Pair(_plain(before), _plain(after), places, before, after)
+        if levels == 0:
+            fallback = _Pair(*trees, unknown)
+    return fallback
 
 
-def _has_unknown(tree: Any, *, is_unknown: IsUnknown) -> bool:
-    return next(unknown_paths(tree, is_unknown=is_unknown), None) is not None
+def _filled(
+    tree: Mapping[str, Any], places: Iterable[Path], *, by: Mapping[str, Any], is_unknown: IsUnknown
+) -> dict[str, Any]:
+    """Return ``tree`` with what ``by`` has at those ``places`` that it does not know itself.
+
+    There is nothing in a place that neither of the two knows.
+    """
+
+    def knows(value: Any) -> bool:
+        return next(unknown_paths(value, is_unknown=is_unknown), None) is None
+
+    wanted = {path: _at(by, path) for path in places if not knows(_at(tree, path))}
+    return with_values(tree, {path: v if knows(v) else None for path, v in wanted.items()})
 
 
 def _up_to_a_list(path: Iterable[str | int]) -> Path:

@@ -19,7 +19,7 @@ from modelfleet.cluster.managed_fields import Taken, quantity
 from modelfleet.cluster.objects import DEPLOYMENT, Ref
 from modelfleet.labels import ENGINE_CONTAINER
 from modelfleet.spec.service import ModelServiceSpec
-from modelfleet.spec.tree import Path, dotted
+from modelfleet.spec.tree import Path, dotted, with_values
 
 _GIB: Final = 2**30
 _POD: Final[ObjectPath] = ("spec", "template", "spec")
@@ -54,30 +54,12 @@ def drift_of(
     for ref, each in taken:
         path = _declared_path(each.path, declaration) if ref.kind == DEPLOYMENT else None
         value = None if path is None else _declared_value(path, each.live)
-        if path is None or not _is_valid(with_live(declaration, {path: value})):
+        if path is None or not _is_valid(with_values(declaration, {path: value})):
             sentences[f"{ref.kind.kind} {path_text(each.path)}"] = _sentence(each)
         else:
             live[path] = value
             sentences[dotted(path)] = _sentence(each)
     return Drift(sentences=dict(sorted(sentences.items())), live=live)
-
-
-def with_live(declaration: Mapping[str, Any], live: Mapping[Path, Any]) -> dict[str, Any]:
-    """Return ``declaration`` with the values of ``live`` put in, without the fields it has unset.
-
-    The argument is left alone.
-    """
-    result = dict(declaration)
-    for path, value in live.items():
-        step, rest = str(path[0]), path[1:]
-        inner = result.get(step)
-        if rest:
-            value = with_live(inner if isinstance(inner, Mapping) else {}, {rest: value})
-        if value is None:
-            result.pop(step, None)
-        else:
-            result[step] = value
-    return result
 
 
 def _sentence(taken: Taken) -> str:

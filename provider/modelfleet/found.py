@@ -65,8 +65,10 @@ def found_of(
         ],
         missing=[ref for obj in expected if (ref := ref_of(obj)) not in objects],
     )
-    since = differences(record_spec_of(desired.spec), declaration)
-    declared = {path: value for path, (_, value) in since.items()}
+    declared: dict[Path, Any] = {}
+    if applied_spec is not desired.spec:
+        since = differences(record_spec_of(desired.spec), declaration)
+        declared = {path: value for path, (_, value) in since.items()}
     return Found(service, drift=drift.sentences, live={**declared, **drift.live})
 
 

@@ -21,11 +21,11 @@ from pulumi.output import Unknown
 from modelfleet.adapters.dynamic.provider import ModelServiceProvider
 from modelfleet.clusters import CONFIG_KEY
 from modelfleet.diff import diff
-from modelfleet.drift import with_live
 from modelfleet.fleet import Desired, Fleet
 from modelfleet.plan import plan
 from modelfleet.spec.fields import ChangeClass
 from modelfleet.spec.merge import merged
+from modelfleet.spec.tree import with_values
 
 Inputs = Mapping[str, Any]
 
@@ -70,7 +70,7 @@ class Core:
     async def read(self) -> tuple[Inputs, Inputs] | None:
         assert self._known is not None
         found = await self._fleet.drift(self._known)
-        return (with_live(self._inputs, found.live), found.drift) if found else None
+        return (with_values(self._inputs, found.live), found.drift) if found else None
 
     def replaces(self, inputs: Inputs) -> bool:
         return ChangeClass.REPLACE in {each.change for each in diff(self._inputs, inputs)}

@@ -30,10 +30,10 @@ from writing import Kubectl, in_thread
 
 from modelfleet import labels
 from modelfleet.cluster.objects import DEPLOYMENT, SERVICE, Ref
-from modelfleet.drift import with_live
 from modelfleet.errors import ConflictError, NotReadyError
 from modelfleet.fleet import Desired, Fleet, Found
 from modelfleet.local.api import Api
+from modelfleet.spec.tree import with_values
 
 
 @pytest.fixture
@@ -190,10 +190,10 @@ async def test_an_edit_is_told_by_field_and_by_whom_and_the_next_apply_puts_it_b
         assert (await read(fleet, service)).drift == {}
 
     # What a refresh has put into the state is not taken for what was declared.
-    refreshed = with_live(inputs, live)
+    refreshed = with_values(inputs, live)
     again = await read(fleet, replace(service, spec=planned(refreshed)))
     assert again.drift == drift
-    assert with_live(refreshed, again.live) == refreshed
+    assert with_values(refreshed, again.live) == refreshed
 
     await fleet.apply(updated(service, inputs))
     found = await read(fleet, service)

@@ -56,6 +56,24 @@ def pruned(value: Any) -> Any:
     return value
 
 
+def with_values(tree: Mapping[str, Any], values: Mapping[Path, Any]) -> dict[str, Any]:
+    """Return ``tree`` with ``values`` at their paths, and nothing where a value is None.
+
+    Paths lead through mappings only. The argument is left alone.
+    """
+    result = dict(tree)
+    for (step, *rest), value in ((path, values[path]) for path in values):
+        key, inner = str(step), result.get(str(step))
+        if rest and (value is not None or isinstance(inner, Mapping)):
+            below = inner if isinstance(inner, Mapping) else {}
+            result[key] = with_values(below, {tuple(rest): value})
+        elif value is None:
+            result.pop(key, None)
+        else:
+            result[key] = value
+    return result
+
+
 def unknown_paths(value: Any, *, is_unknown: IsUnknown, at: Path = ()) -> Iterator[Path]:
     """Yield the path of every unknown in ``value``."""
     if is_unknown(value):

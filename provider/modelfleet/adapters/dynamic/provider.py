@@ -28,14 +28,13 @@ from modelfleet.adapters.dynamic.reporting import bug_text, reported
 from modelfleet.adapters.dynamic.stateless import StatelessProvider
 from modelfleet.desired import Desired, new_incarnation, protection_error
 from modelfleet.diff import diff
-from modelfleet.drift import with_live
 from modelfleet.dynamic_entry import model_service_provider
 from modelfleet.errors import ConfigError, ModelFleetError, NotReadyError, ProviderBugError
 from modelfleet.plan import plan, spec_of
 from modelfleet.service import FAILED
 from modelfleet.spec.fields import ChangeClass
 from modelfleet.spec.service import ModelServiceSpec
-from modelfleet.spec.tree import pruned
+from modelfleet.spec.tree import pruned, with_values
 
 if TYPE_CHECKING:
     from modelfleet.clusters import Clusters
@@ -114,7 +113,7 @@ class ModelServiceProvider(StatelessProvider):
         found = run(self._fleet(desired.spec.cluster).drift(desired))
         if found is None:
             return ReadResult("", {})
-        live = with_live(inputs, found.live)
+        live = with_values(inputs, found.live)
         _read_ids.add(id_)
         if found.drift:
             announcements.found_drift(found.drift)
