@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelfleet.cluster.client import Client
 from modelfleet.errors import ConfigError
@@ -26,7 +26,7 @@ class ClusterConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    kubeconfig: str | None = None
+    kubeconfig: str | None = Field(None, repr=False)  # as text it holds credentials
     context: str | None = None
 
 
@@ -75,9 +75,7 @@ class Clusters:
                     hint=f"Set it with: pulumi config set --path "
                     f"'modelfleet:clusters.{name}.context' <kubeconfig context>",
                 )
-            config = config or ClusterConfig()
-            client = Client.connect(kubeconfig=config.kubeconfig, context=config.context)
-            self._fleets[name] = Fleet(client, cluster=name)
+            self._fleets[name] = Fleet(_connected(name, config or ClusterConfig()), cluster=name)
         return self._fleets[name]
 
     async def aclose(self) -> None:
@@ -86,5 +84,11 @@ class Clusters:
             await fleet.aclose()
 
     def _known(self) -> str:
-        names: list[Any] = sorted({DEFAULT, *self._configured})
-        return ", ".join(names)
+        return ", ".join(sorted({DEFAULT, *self._configured}))
+
+
+def _connected(name: str, config: ClusterConfig) -> Client:
+    try:
+        return Client.connect(kubeconfig=config.kubeconfig, context=config.context)
+    except ConfigError as error:
+        raise ConfigError(f"cluster {name!r}: {error.message}", hint=error.hint) from None

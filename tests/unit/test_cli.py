@@ -1,0 +1,94 @@
+"""The command line: its help, its errors, its exit codes. No cluster, no engine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from modelfleet.adapters.cli.main import app, main
+from modelfleet.errors import ProviderBugError
+
+COMMANDS = [[], ["ls"], ["prune"], ["local"], ["local", "up"], ["local", "env"]]
+
+
+def plain(text: str) -> str:
+    """Return printed text without colours and line breaks, which depend on the terminal."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m|[│╭╮╰╯─]", " ", text).split())
+
+
+def run_main(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int | str | None:
+    """Run the console script and return its exit status."""
+    monkeypatch.setattr("sys.argv", ["modelfleet", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    return caught.value.code
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(command: list[str]) -> None:
+    result = CliRunner().invoke(app, [*command, "--help"])
+    assert result.exit_code == 0
+    assert plain(result.output).startswith(f"Usage: {' '.join(['root', *command])}")
+
+
+def test_without_a_command_all_of_them_are_shown() -> None:
+    result = CliRunner().invoke(app, [])
+    assert result.exit_code == 2
+    shown = plain(result.output)
+    for name, says in (
+        ("local", "A real Pulumi engine and a real Kubernetes control plane on this machine"),
+        ("ls", "List the ModelServices of a cluster."),
+        ("prune", "List objects of a stack that its state does not have"),
+    ):
+        assert f"{name} {says}" in shown
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["no-such-command"], "No such command 'no-such-command'"),
+        (["ls", "--no-such-option"], "No such option"),
+        (["ls", "--output", "yaml"], "'yaml' is not one of 'table', 'json'"),
+        (["prune"], "Missing option '--stack'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage_is_told_and_ends_with_2(command: list[str], says: str) -> None:
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 2
+    assert says in plain(result.output)
+
+
+def test_an_error_of_the_user_is_one_paragraph_without_a_traceback_and_ends_with_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = str(tmp_path / "missing")
+    assert run_main("ls", "--kubeconfig", missing, monkeypatch=monkeypatch) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error: ")
+    assert missing in printed.err
+    assert printed.err.count("\n") == 1
+
+
+def test_a_missing_pulumi_is_told_with_the_way_to_the_local_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert run_main("prune", "--stack", "dev", monkeypatch=monkeypatch) == 1
+    assert capsys.readouterr().err == (
+        "error: pulumi was not found on PATH. Install it, or use the local one: "
+        'eval "$(modelfleet local env)".\n'
+    )
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise ProviderBugError("This cannot happen.")
+
+    monkeypatch.setattr("modelfleet.adapters.cli.main.app", broken)
+    with pytest.raises(ProviderBugError):
+        main()
