@@ -54,7 +54,8 @@ def drift_of(
     for ref, each in taken:
         path = _declared_path(each.path, declaration) if ref.kind == DEPLOYMENT else None
         value = None if path is None else _declared_value(path, each.live)
-        if path is None or not _is_valid(with_values(declaration, {path: value})):
+        is_lost = value is None and each.live is not None
+        if path is None or is_lost or not _is_valid(with_values(declaration, {path: value})):
             sentences[f"{ref.kind.kind} {path_text(each.path)}"] = _sentence(each)
         else:
             live[path] = value
@@ -122,7 +123,7 @@ def _declared_value(path: Path, live: Any) -> Any:
 
 
 def _number(value: Any, *, per: float = 1) -> float | None:
-    number = quantity(value)
+    number = None if value is None else quantity(value)
     return None if number is None else float(number) / per
 
 

@@ -1,0 +1,68 @@
+"""``modelfleet ls`` on a real cluster; ``prune`` needs a stack, so the engine's tests try it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from fleets import OTHER_OWNER, OWNER, desired, external, hosted
+from typer.testing import CliRunner
+
+from modelfleet.adapters.cli.main import app
+from modelfleet.cluster.client import Client
+from modelfleet.fleet import Fleet
+
+
+def ls(kubeconfig: Path, *arguments: str) -> str:
+    result = CliRunner().invoke(app, ["ls", "--kubeconfig", str(kubeconfig), *arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture
+def services(fleet_kubeconfig: Path, namespace: str) -> str:
+    """A hosted and an external service of one owner, and one of another."""
+
+    async def applied() -> None:
+        fleet = Fleet(Client.connect(kubeconfig=str(fleet_kubeconfig)))
+        try:
+            await fleet.apply(desired(hosted(namespace, {"replicas": 2})))
+            await fleet.apply(desired({**external(namespace), "model_service_name": "api"}))
+            theirs = {**external(namespace), "model_service_name": "theirs"}
+            await fleet.apply(desired(theirs, owner=OTHER_OWNER))
+        finally:
+            await fleet.aclose()
+
+    asyncio.run(applied())
+    return namespace
+
+
+def test_services_are_shown_as_a_table_one_line_each(fleet_kubeconfig: Path, services: str) -> None:
+    lines = ls(fleet_kubeconfig, "--namespace", services, "--owner", OWNER).splitlines()
+    assert [line.split() for line in lines] == [
+        ["NAMESPACE", "NAME", "STATUS", "READY", "GPUS", "MODEL"],
+        [services, "api", "READY", "-", "-", "https://api.example.com/v1"],
+        [services, "qwen", "READY", "2/2", "-", "file:///models/qwen"],
+    ]
+
+
+def test_whose_they_are_is_shown_where_they_have_several_owners(
+    fleet_kubeconfig: Path, services: str
+) -> None:
+    header, *rows = ls(fleet_kubeconfig, "-n", services).splitlines()
+    assert header.split()[-1] == "OWNER"
+    assert [row.split()[-1] for row in rows] == [OWNER, OWNER, OTHER_OWNER]
+
+
+def test_services_are_shown_as_json_for_programs(fleet_kubeconfig: Path, services: str) -> None:
+    listed = json.loads(ls(fleet_kubeconfig, "-n", services, "-o", "json"))
+    assert [each["name"] for each in listed] == ["api", "qwen", "theirs"]
+    assert listed[1]["status"] == "READY"
+    assert listed[1]["replicas"] == 2
+
+
+def test_a_cluster_without_services_says_so(fleet_kubeconfig: Path, namespace: str) -> None:
+    assert ls(fleet_kubeconfig, "-n", namespace) == "No ModelServices.\n"
+    assert json.loads(ls(fleet_kubeconfig, "-n", namespace, "-o", "json")) == []
