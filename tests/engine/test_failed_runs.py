@@ -99,8 +99,8 @@ def test_what_fails_is_taken_back_where_rollback_is_declared(
 
     stack.program(declared(runs="crash-loop", made="crash-loop"))
     failed = stack.up(expect_failure=True)
-    assert failed.diagnostics("running").endswith("It was put back (wait.on_failure).")
-    assert failed.diagnostics("made").endswith("It was removed again (wait.on_failure).")
+    assert failed.diagnostics("running").endswith("It was put back.")
+    assert failed.diagnostics("made").endswith("It was removed again.")
     assert stack.resources().keys() == {"project-dev", "running"}
     assert stack.resources()["running"]["outputs"] == before["outputs"]
     assert (here.names("deployments"), here.names("services")) == (["running"], ["running"])

@@ -33,7 +33,11 @@ def here(plane_api: Api, namespace: str) -> Namespace:
 
 @pytest.fixture
 def stack(stack_factory: StackFactory, here: Namespace) -> Stack:
-    return stack_factory(stopped(here, NAMES), cluster=True, environment=_SKIPPED)
+    # Of its own name: prune looks for what belongs to the owner, which is named after the project,
+    # in the whole cluster.
+    return stack_factory(
+        stopped(here, NAMES), project=here.name, cluster=True, environment=_SKIPPED
+    )
 
 
 def stopped(here: Namespace, names: Sequence[str]) -> str:
@@ -93,11 +97,21 @@ def pruned(stack: Stack, *arguments: str) -> list[str]:
 def test_after_a_kill_the_same_program_converges(stack: Stack, here: Namespace) -> None:
     killed_with_its_plugin(stack, here)
     stack.up()
-    assert stack.resources().keys() == {"project-dev", *NAMES}
+    assert stack.resources().keys() == {f"{here.name}-dev", *NAMES}
     assert here.names("deployments") == NAMES
     in_state = {stack.resources()[name]["outputs"]["incarnation"] for name in NAMES}
     assert incarnations(here.own()) == in_state
     assert pruned(stack) == [], "what the state has is never left over"
+
+    engine = stack.start("destroy", "--yes", "--skip-preview", "--parallel=4")
+    wait_until(lambda: len(here.names("deployments")) <= len(NAMES) - IN_THE_MIDDLE)
+    plugin = plugin_of(engine)
+    stack.kill(engine)
+    plugin.kill()
+    assert here.names("deployments") != []
+    stack.cancel()
+    stack.destroy()
+    assert here.own() == []
 
 
 def test_after_a_kill_prune_lists_exactly_what_the_program_no_longer_has(

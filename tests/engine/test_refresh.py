@@ -105,6 +105,10 @@ def test_drift_is_shown_with_its_author_and_the_next_up_repairs_it(
     assert here.names("services") == ["chat"]
     assert "3 unchanged" in stack.refresh().output
 
+    here.edit("deployments", "chat", {"spec": {"replicas": 0}})
+    assert "~ 1 updated" in stack.up("--refresh").output
+    assert here.deployment("chat")["spec"]["replicas"] == 1
+
     here.send("DELETE", "deployments", "chat")
     here.send("DELETE", "secrets", "far-external")
     wait_until(lambda: here.names("deployments") == [])

@@ -14,6 +14,7 @@ from declaring import external, hosted, program
 from looking import Namespace, incarnations, owners
 from pulumi_stack import Stack
 
+from modelfleet import labels
 from modelfleet.local.api import Api
 
 StackFactory = Callable[..., Stack]
@@ -130,7 +131,8 @@ def test_a_renamed_stack_keeps_its_services(stack_factory: StackFactory, here: N
     assert "~ 2 updated" in renamed.output
     assert (here.uids("pods"), here.versions().keys()) == (pods, uids)
     assert owners(here.own()) == {"organization/project/prod"}
-    assert {obj["metadata"]["labels"]["modelfleet.dev/owner"] for obj in here.own()} != set()
+    hashes = {obj["metadata"]["labels"][labels.OWNER_HASH] for obj in here.own()}
+    assert hashes == {labels.owner_hash("organization/project/prod")}
     assert "3 unchanged" in stack.up().output
 
     # And what was renamed a moment ago can be destroyed, without an up in between.
