@@ -40,6 +40,7 @@ from modelfleet.errors import (
     UnavailableError,
 )
 from modelfleet.found import Found, found_of
+from modelfleet.plan import plan
 from modelfleet.prune import Orphan, orphans_of
 from modelfleet.render.secret import hash_key_in
 from modelfleet.service import CREATE_FAILED, UPDATE_FAILED, Service, service_of
@@ -55,7 +56,12 @@ SECONDS_TO_DELETE: Final = 120
 
 
 class Fleet:
-    """The services of one cluster. Belongs to one event loop; safe for many tasks at once."""
+    """The services of one cluster. Belongs to one event loop; safe for many tasks at once.
+
+    ``plan`` says what a declaration will become, and asks no cluster.
+    """
+
+    plan = staticmethod(plan)
 
     def __init__(self, client: Client, *, cluster: str = "default") -> None:
         self._client = client
@@ -112,8 +118,9 @@ class Fleet:
             if not _is_half_done(error, written, desired=desired):
                 raise
             lives = (each.live for each in written if each.ref == desired.primary_ref)
-            told = f"was not written completely. {error}"
-            failure = NotReadyError(desired.subject, (told,), live=next(lives, None))
+            live = next(lives, None)
+            told = "was written, but not seen to be ready." if live else "was not written wholly."
+            failure = NotReadyError(desired.subject, (f"{told} {error}",), live=live)
         except NotReadyError as error:
             failure = error
         if (on_failure or desired.spec.wait.on_failure) == "rollback":

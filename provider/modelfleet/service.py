@@ -107,8 +107,7 @@ def _status(primary: Mapping[str, Any], outcome: Outcome) -> str:
     if isinstance(outcome, Ready):
         if rollout.replicas == 0:
             return STOPPED
-        is_short = rollout.available < rollout.replicas if rollout.observed else outcome.reasons
-        return DEGRADED if is_short else READY
+        return READY if rollout.available >= rollout.replicas else DEGRADED
     if _has_been_ready(primary, rollout):
         return DEGRADED
     is_new = primary["metadata"].get("generation", 1) <= 1

@@ -22,7 +22,6 @@ from modelfleet.adapters.dynamic.provider import ModelServiceProvider
 from modelfleet.clusters import CONFIG_KEY
 from modelfleet.diff import diff
 from modelfleet.fleet import Desired, Fleet
-from modelfleet.plan import plan
 from modelfleet.spec.fields import ChangeClass
 from modelfleet.spec.merge import merged
 from modelfleet.spec.tree import with_values
@@ -57,11 +56,14 @@ class Core:
         self._known: Desired | None = None
 
     def problems(self, inputs: Inputs) -> list[str]:
-        return [str(problem) for problem in plan(inputs).problems]
+        return [str(problem) for problem in self._fleet.plan(inputs).problems]
 
     def preview(self, inputs: Inputs) -> Mapping[str, Any]:
         unknown = Unknown()  # type: ignore[no-untyped-call]
-        return plan(inputs, is_unknown=lambda v: isinstance(v, Unknown), unknown=unknown).values
+        planned = self._fleet.plan(
+            inputs, is_unknown=lambda v: isinstance(v, Unknown), unknown=unknown
+        )
+        return planned.values
 
     async def create(self, inputs: Inputs) -> str:
         self._inputs, self._known = inputs, desired(inputs)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fleets import (
     OTHER_OWNER,
@@ -31,8 +32,11 @@ from fleets import (
 
 from modelfleet import labels
 from modelfleet.cluster.apply import apply_objects
+from modelfleet.cluster.client import Client
+from modelfleet.cluster.kubeconfig import load_access
 from modelfleet.cluster.objects import DEPLOYMENT, SECRET, Object, Ref
 from modelfleet.cluster.records import record_of
+from modelfleet.cluster.tls import tls_context
 from modelfleet.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -362,7 +366,7 @@ async def test_a_write_that_is_refused_half_way_is_told_and_kept(
 
     error = await failed(fleet, service)
 
-    assert "was not written completely. Deployment" in str(error)
+    assert "was not written wholly. Deployment" in str(error)
     assert "exceeded quota" in str(error)
     assert await names_in(fleet.client, namespace) == HOSTED[:2]
     kept = await fleet.incomplete(service, error)
@@ -370,6 +374,37 @@ async def test_a_write_that_is_refused_half_way_is_told_and_kept(
 
     no_deployments()
     assert (await fleet.apply(updated(service, hosted(namespace)))).status == "READY"
+
+
+class NoPods(httpx.AsyncBaseTransport):
+    """The network to the plane, on which pods may not be looked at."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        self.access = load_access(kubeconfig=str(kubeconfig))
+        self._network = httpx.AsyncHTTPTransport(verify=tls_context(self.access))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/pods"):
+            status = {"kind": "Status", "reason": "Forbidden", "message": "pods is forbidden"}
+            return httpx.Response(403, json=status)
+        return await self._network.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._network.aclose()
+
+
+async def test_a_service_that_cannot_be_watched_is_kept_and_told_so(
+    fleet_kubeconfig: Path, namespace: str
+) -> None:
+    network = NoPods(fleet_kubeconfig)
+    fleet = Fleet(Client(network.access, http=network))
+    try:
+        error = await failed(fleet, desired(hosted(namespace)))
+        assert "was written, but not seen to be ready. Pod objects" in str(error)
+        assert error.live is not None
+        assert await names_in(fleet.client, namespace) == HOSTED
+    finally:
+        await fleet.aclose()
 
 
 async def test_a_write_that_is_refused_half_way_is_rolled_back(
