@@ -6,6 +6,7 @@ Each rule with the real engine: what the provider knows of a resource is what th
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -78,6 +79,29 @@ def test_a_protected_service_is_neither_destroyed_nor_replaced(
     stack.program(declared())
     stack.up()
     assert here.uids("pods") == pods
+    stack.destroy()
+    assert here.own() == []
+
+
+def test_two_resources_of_a_program_that_mean_the_same_service_are_refused(
+    stack_factory: StackFactory, here: Namespace
+) -> None:
+    def named(resource: str, name: str) -> str:
+        return external(resource, namespace=here.name, model_service_name=name)
+
+    stack = stack_factory(program(named("first", "far"), named("second", "far")), cluster=True)
+    refused = stack.preview(expect_failure=True)
+    problem = f"model_service_name: {here.name}/far is what resource '(first|second)' declares; "
+    assert re.search(f"has a problem: {problem}", refused.output)
+
+    # A resource that is called otherwise, or that takes over another's name, is still one of one.
+    stack.program(program(named("first", "far"), named("second", "near")))
+    stack.up()
+    stack.program(program(named("third", "far"), named("first", "near")))
+    stack.up()
+    assert here.names("secrets") == ["far-external", "near-external"]
+    assert stack.resources().keys() == {"project-dev", "third", "first"}
+    assert "3 unchanged" in stack.refresh().output
     stack.destroy()
     assert here.own() == []
 

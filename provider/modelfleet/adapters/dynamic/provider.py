@@ -6,7 +6,7 @@ a cluster. Errors are the core's; a service that exists but is not ready stays i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from pulumi.output import Unknown
 from modelfleet.adapters.dynamic import announcements, state
 from modelfleet.adapters.dynamic.calls import calling_request
 from modelfleet.adapters.dynamic.check_failures import check_failures
+from modelfleet.adapters.dynamic.declared_once import declared_twice
 from modelfleet.adapters.dynamic.init_failed import keep_as_init_failed
 from modelfleet.adapters.dynamic.loop import run
 from modelfleet.adapters.dynamic.reporting import bug_text, reported
@@ -29,7 +30,7 @@ from modelfleet.adapters.dynamic.stateless import StatelessProvider
 from modelfleet.desired import Desired, new_incarnation, protection_error
 from modelfleet.diff import diff
 from modelfleet.dynamic_entry import model_service_provider
-from modelfleet.errors import ConfigError, ModelFleetError, NotReadyError, ProviderBugError
+from modelfleet.errors import ConfigError, ModelFleetError, NotReadyError, Problem, ProviderBugError
 from modelfleet.plan import plan, spec_of
 from modelfleet.service import FAILED
 from modelfleet.spec.fields import ChangeClass
@@ -66,10 +67,8 @@ class ModelServiceProvider(StatelessProvider):
             unknown=_UNKNOWN,
         )
         owner = {state.OWNER: news[state.OWNER]} if state.OWNER in news else {}
-        return CheckResult(
-            {**planned.inputs, **planned.values, **owner},
-            check_failures(planned.problems),
-        )
+        inputs = {**planned.inputs, **planned.values, **owner}
+        return CheckResult(inputs, check_failures([*planned.problems, *_declared_twice(inputs)]))
 
     @reported()
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
@@ -192,6 +191,13 @@ class ModelServiceProvider(StatelessProvider):
             return _clusters(text).fleet(cluster)
 
         return run(opened())
+
+
+def _declared_twice(inputs: Props) -> Iterator[Problem]:
+    call = calling_request()
+    if call is not None:
+        cluster, service_id = inputs.get("cluster"), inputs.get("model_service_id")
+        yield from declared_twice(cluster=cluster, service_id=service_id, urn=call.urn)
 
 
 _read_ids: set[str] = set()
