@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from declaring import hosted, program
-from looking import Namespace, incarnations
+from looking import Namespace, incarnations, wait_until
 from pulumi_stack import Stack
 
 from modelfleet.local.api import Api
@@ -58,6 +58,33 @@ def test_a_create_that_fails_is_kept_and_the_next_up_mends_or_removes_it(
     assert stack.resources()["crashing"]["outputs"]["status"] == "READY"
     assert incarnations(here.own()) < made, "the service that was made first is the one there is"
     assert "2 unchanged" in stack.up().output
+
+
+def test_a_create_that_is_refused_halfway_is_kept_and_can_be_finished_or_removed(
+    stack_factory: StackFactory, here: Namespace
+) -> None:
+    def quota(method: str, **options: Any) -> None:
+        path = f"/api/v1/namespaces/{here.name}/resourcequotas"
+        here.api.send(method, path if method == "POST" else f"{path}/none", **options)
+
+    hard = {"hard": {"count/deployments.apps": "0"}}
+    quota("POST", json={"metadata": {"name": "none"}, "spec": hard})
+    both = program(hosted("kept", namespace=here.name), hosted("dropped", namespace=here.name))
+    stack = stack_factory(both, cluster=True)
+    wait_until(lambda: bool(here.objects("resourcequotas")[0].get("status", {}).get("hard")))
+    failed = stack.up(expect_failure=True)
+    for name in ("kept", "dropped"):
+        said = " ".join(failed.diagnostics(name).split())
+        assert f"Deployment {here.name}/{name}: " in said
+        assert "exceeded quota: none" in said
+    assert (here.names("deployments"), here.names("services")) == ([], ["dropped", "kept"])
+    assert stack.resources()["kept"]["outputs"]["status"] == "CREATE_FAILED"
+
+    quota("DELETE")
+    stack.program(program(hosted("kept", namespace=here.name)))
+    assert "kept updated" in stack.up().output
+    assert (here.names("deployments"), here.names("services")) == (["kept"], ["kept"])
+    assert len(incarnations(here.own())) == 1
 
 
 def test_an_update_that_fails_and_is_then_put_back_converges_and_interrupts_nobody(
