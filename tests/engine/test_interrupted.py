@@ -136,7 +136,7 @@ def test_a_plugin_whose_engine_was_killed_stops_writing_and_prune_leaves_nothing
     engine = in_the_middle(stack, here)
     plugin = plugin_of(engine)
     stack.kill(engine)
-    gone, _ = psutil.wait_procs([plugin], timeout=5)
+    gone, _ = psutil.wait_procs([plugin], timeout=10)
     assert gone == [plugin]
     left = here.versions()
     assert len(here.names("deployments")) < len(NAMES)

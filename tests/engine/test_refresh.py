@@ -139,7 +139,7 @@ def test_a_cluster_that_cannot_be_asked_has_lost_nothing(
     started = time.monotonic()
     unreachable = stack.refresh(expect_failure=True)
     assert "no answer from the API server http://127.0.0.1:9" in unreachable.output
-    assert time.monotonic() - started < 60, "a dead server is waited for once, not by each service"
+    assert time.monotonic() - started < 100, "a dead server is waited for once, not by each service"
     for run in (forbidden, unreachable):
         assert "Traceback" not in run.output
         assert "deleted" not in run.output
