@@ -23,7 +23,10 @@ from transcripts import normalised
 
 _TIMEOUT_SECONDS = 300
 _PREFIXES_LEFT_OUT = ("PULUMI_", "MODELFLEET_")
-_LEFT_OUT = ("KUBECONFIG", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
+_LEFT_OUT = (
+    *("KUBECONFIG", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH"),
+    *("MAKEFLAGS", "MFLAGS", "MAKELEVEL"),  # a make within a make says where it goes
+)
 _ALWAYS = ("--non-interactive", "--color=never")
 
 
@@ -173,7 +176,7 @@ def _is_for_tests(argument: str) -> bool:
 
 
 def clean_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the surrounding shell's variables without those that change what Pulumi does."""
+    """Return the surrounding shell's variables without those that change what commands do."""
     return {
         name: value
         for name, value in environment.items()
