@@ -12,6 +12,9 @@ from namespaces import make_namespace
 from modelfleet.local import Plane
 from modelfleet.local.api import Api
 
+# One after the other, with the transcripts: all have a service "chat" in one namespace.
+pytestmark = pytest.mark.xdist_group("models")
+
 EXAMPLES = sorted(path.parent.name for path in (ROOT / "examples").glob("*/Pulumi.yaml"))
 
 

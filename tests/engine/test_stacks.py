@@ -10,6 +10,9 @@ import pytest
 from documented import ROOT
 from pulumi_stack import Stack
 
+# One after the other, with the transcripts: all have a service "chat" in one namespace.
+pytestmark = pytest.mark.xdist_group("models")
+
 StackFactory = Callable[..., Stack]
 
 PROJECT: Mapping[str, str | Path] = {

@@ -22,10 +22,10 @@ from modelfleet.local.nodes import node_objects
 
 Transcript = Callable[..., None]
 
-# One after the other: all of them have a service called "chat" in the same namespace.
-pytestmark = pytest.mark.xdist_group("transcripts")
+# One after the other, with the examples and stacks: all have a service "chat" in one namespace.
+pytestmark = pytest.mark.xdist_group("models")
 
-# Of fixed names, since they are read in the transcripts; no other test uses them.
+# Of fixed names, since they are read in the transcripts.
 NAMESPACE = "models"
 OTHER_NAMESPACE = "models-eu"
 

@@ -50,7 +50,7 @@ def test_every_command_line_names_the_planes_folder() -> None:
 
 @pytest.fixture
 def sleeper(tmp_path: Path) -> Path:
-    """A program of our own that sleeps, whatever its arguments."""
+    """A program of our own that runs on, whatever its arguments, and starts no other."""
     program = tmp_path / "sleeper"
     program.symlink_to("/bin/sh")
     return program
@@ -58,7 +58,7 @@ def sleeper(tmp_path: Path) -> Path:
 
 def start_sleeper(program: Path, folder: Path) -> psutil.Process:
     folder.mkdir(exist_ok=True)
-    argv = [str(program), "-c", "trap '' TERM; while :; do sleep 0.05; done", f"x={folder}/data"]
+    argv = [str(program), "-c", "trap '' TERM; while :; do :; done", f"x={folder}/data"]
     processes.start(argv, folder=folder, log=folder / "log", environ={})
     assert processes.wait_until_started(folder, program.name)
     (found,) = processes.find(folder, [program.name])
