@@ -59,7 +59,7 @@ async def test_a_service_that_starts_is_ready(here: Cluster, namespace: str) -> 
 async def test_a_service_that_starts_slowly_is_waited_for(here: Cluster, namespace: str) -> None:
     progress = Progress()
     applied = await here.apply(serving(namespace, behaviour="slow"))
-    assert await here.until(applied, on_progress=progress) == Ready()
+    assert isinstance(await here.until(applied, on_progress=progress), Ready)
     assert Code.PROBE_FAILING in progress.codes
 
 
@@ -98,7 +98,7 @@ async def test_a_pod_without_a_node_waits_and_a_node_that_comes_makes_it_ready(
     await progress.tells(Code.UNSCHEDULABLE)
     assert not wait.done()
     await asyncio.to_thread(add_node)
-    assert await wait == Ready()
+    assert isinstance(await wait, Ready)
 
 
 async def test_a_pod_that_asks_for_more_gpus_than_a_node_has_names_the_field_and_the_nodes(
@@ -130,7 +130,7 @@ async def test_a_quota_that_leaves_no_room_is_named_and_raising_it_makes_it_read
     plane_api.send("DELETE", f"{quotas}/gpus")
     # The ReplicaSet controller backs off; a change of the Deployment makes it look again.
     applied = await here.apply(serving(namespace, replicas=3))
-    assert await here.until(applied, until="all") == Ready()
+    assert isinstance(await here.until(applied, until="all"), Ready)
 
 
 async def test_a_pod_that_the_cluster_refuses_fails_at_once_with_its_words(
@@ -155,12 +155,12 @@ async def test_a_crash_of_the_former_version_is_not_told_of_the_one_that_mends_i
     broken = await here.apply(serving(namespace, behaviour="crash-loop", replicas=2))
     assert isinstance(await here.until(broken), Failed)
     mended = await here.apply(serving(namespace, replicas=2))
-    assert await here.until(mended) == Ready()
+    assert isinstance(await here.until(mended), Ready)
     # Back and forth: the former version's ReplicaSet is taken up again.
     broken = await here.apply(serving(namespace, behaviour="crash-loop", replicas=2))
     assert isinstance(await here.until(broken), Failed)
     mended = await here.apply(serving(namespace, replicas=2))
-    assert await here.until(mended) == Ready()
+    assert isinstance(await here.until(mended), Ready)
 
 
 async def test_ready_is_only_said_of_the_version_that_was_applied(
@@ -169,7 +169,7 @@ async def test_ready_is_only_said_of_the_version_that_was_applied(
     await here.until(await here.apply(serving(namespace, replicas=2)))
     for round_ in range(3):
         applied = await here.apply(serving(namespace, replicas=2, argument=f"v{round_}"))
-        assert await here.until(applied) == Ready()
+        assert isinstance(await here.until(applied), Ready)
         live = await here.client.get(Ref(DEPLOYMENT, namespace, "qwen"))
         assert live is not None
         assert live["status"]["observedGeneration"] >= applied["metadata"]["generation"]
@@ -183,7 +183,7 @@ async def test_a_service_that_is_stopped_is_ready_once_no_pod_is_left(
     applied = await here.apply(serving(namespace, replicas=2))
     await here.until(applied)
     stopped = await here.apply(serving(namespace, replicas=0))
-    assert await here.until(stopped) == Ready()
+    assert isinstance(await here.until(stopped), Ready)
     assert here.live.pods(stopped) == ()
 
 
