@@ -28,6 +28,7 @@ pytestmark = pytest.mark.xdist_group("models")
 # Of fixed names, since they are read in the transcripts.
 NAMESPACE = "models"
 OTHER_NAMESPACE = "models-eu"
+FULL_NAMESPACE = "models-us"
 
 PROGRAM = """\
 import pulumi
@@ -146,7 +147,7 @@ from modelfleet import ModelService
 
 ModelService(
     "chat",
-    namespace="models",
+    namespace="models-us",
     deployment={{
         "model": {{"uri": "hf://Qwen/Qwen3-235B-A22B"}},
         "gpu": {{"product": "NVIDIA-A100-SXM4-80GB", "count": 8}},
@@ -170,7 +171,7 @@ def test_what_finds_no_gpu_says_so_and_serves_once_there_is_one(
     late_node: Callable[[], None],
     transcript: Transcript,
 ) -> None:
-    make_namespace(plane_api, NAMESPACE)
+    make_namespace(plane_api, FULL_NAMESPACE)
     stack = stack_factory(NO_ROOM.format(timeout_seconds=5), project="fleet", cluster=True)
     failed = stack.up(expect_failure=True)
     assert "Traceback" not in failed.output
