@@ -22,7 +22,7 @@ from modelfleet.local.nodes import node_objects
 
 Transcript = Callable[..., None]
 
-# One after the other, with the examples and stacks: all have a service "chat" in one namespace.
+# One after the other, with the examples and stacks: their namespaces have fixed names.
 pytestmark = pytest.mark.xdist_group("models")
 
 # Of fixed names, since they are read in the transcripts.

@@ -119,7 +119,7 @@ async def test_an_api_server_that_dies_and_comes_back_costs_nothing_but_time(
         assert not ready.done()
         await asyncio.to_thread(plane.up)
         await here.client.delete(Ref(DEPLOYMENT, "default", "goes"))
-        assert await ready == Ready()
+        assert isinstance(await ready, Ready)
         assert await gone is None
         assert (await lost).reasons[0].code == Code.MISSING
         assert here.client.requests["list deployments"] <= 2
