@@ -28,6 +28,7 @@ from modelfleet.errors import (
 if TYPE_CHECKING:
     from modelfleet.inputs import (
         DeploymentArgs,
+        DisruptionArgs,
         GpuArgs,
         ModelFeaturesArgs,
         ModelInfoConfigArgs,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         ProviderSettingsArgs,
         RuntimeArgs,
         SecretRefArgs,
+        StorageArgs,
         StrategyArgs,
         TolerationArgs,
         WaitArgs,
@@ -54,6 +56,7 @@ __all__ = [
     "ConfigError",
     "ConflictError",
     "DeploymentArgs",
+    "DisruptionArgs",
     "ForbiddenError",
     "GpuArgs",
     "ImmutableFieldError",
@@ -77,6 +80,7 @@ __all__ = [
     "RuntimeArgs",
     "SecretRefArgs",
     "SpecError",
+    "StorageArgs",
     "StrategyArgs",
     "TolerationArgs",
     "UnavailableError",

@@ -16,6 +16,7 @@ import pulumi
 
 __all__ = [
     "DeploymentArgs",
+    "DisruptionArgs",
     "GpuArgs",
     "ModelFeaturesArgs",
     "ModelInfoConfigArgs",
@@ -30,6 +31,7 @@ __all__ = [
     "ProviderSettingsArgs",
     "RuntimeArgs",
     "SecretRefArgs",
+    "StorageArgs",
     "StrategyArgs",
     "TolerationArgs",
     "WaitArgs",
@@ -230,18 +232,19 @@ class DeploymentArgs(TypedDict, total=False):
     """The weights. Required. Change: rolling."""
 
     runtime: pulumi.Input[Literal["vllm"] | RuntimeArgs | None]
-    """Engine: `vllm`, or a runtime given in full. Default: vllm. Change: rolling."""
+    """A built-in engine by its name, or a runtime given in full. Default: vllm. Change:
+    rolling.
+    """
 
     runtime_version: pulumi.Input[str | None]
     """Version of a built-in engine. Fixed at creation and kept until you change it. Change:
     rolling.
     """
 
-    images: pulumi.Input[
-        Mapping[Literal["default", "nvidia", "amd"], pulumi.Input[str | None]] | None
-    ]
-    """Images that replace the engine's own, by GPU vendor or `default`. Default: empty. Change:
-    rolling.
+    images: pulumi.Input[Mapping[str, pulumi.Input[str | None]] | None]
+    """Images that replace the engine's own: by GPU vendor (`cpu` = without GPUs), by CPU
+    architecture, by both (`nvidia/arm64`), or `default`; the most specific is taken. Default:
+    empty. Change: rolling.
     """
 
     command: pulumi.Input[Sequence[pulumi.Input[str]] | None]
@@ -287,6 +290,14 @@ class DeploymentArgs(TypedDict, total=False):
     rolling.
     """
 
+    cpu_architecture: pulumi.Input[Literal["amd64", "arm64"] | None]
+    """CPU architecture of the nodes; unset = any, and no image by architecture. Change:
+    rolling.
+    """
+
+    storage: pulumi.Input[StorageArgs | None]
+    """Where models are cached between starts. Change: rolling."""
+
     parallelism: pulumi.Input[ParallelismArgs | None]
     """Spread over GPUs. Change: rolling."""
 
@@ -318,6 +329,9 @@ class DeploymentArgs(TypedDict, total=False):
     strategy: pulumi.Input[StrategyArgs | None]
     """How pods are replaced. Change: in_place."""
 
+    disruption: pulumi.Input[DisruptionArgs | None]
+    """What evictions must leave standing; unset = no budget. Change: in_place."""
+
     node_selector: pulumi.Input[Mapping[str, pulumi.Input[str | None]] | None]
     """Labels of the nodes the pods may run on. Default: empty. Change: rolling."""
 
@@ -339,20 +353,34 @@ class DeploymentArgs(TypedDict, total=False):
     service_account: pulumi.Input[str | None]
     """ServiceAccount of the pods; its token is not mounted. Change: rolling."""
 
+    pod_overrides: pulumi.Input[Mapping[str, pulumi.Input[Any | None]] | None]
+    """Strategic merge patch on the pod template (`metadata`, `spec`), applied last. Default:
+    empty. Change: rolling.
+    """
+
 
 class ModelSourceArgs(TypedDict, total=False):
     """Where the weights come from."""
 
     uri: pulumi.Input[str | None]
-    """`hf://org/name` (fetched by the engine), `pvc://claim/path` (an existing claim, mounted
-    read-only) or `file:///path` (a path inside the image). Required. Change: rolling.
+    """`hf://org/name` or `modelscope://org/name` (a hub), `s3://bucket/path`,
+    `gs://bucket/path`, `https://host/file` (fetched), `oci://registry/image:tag` (mounted),
+    `pvc://claim/path` (an existing claim, mounted read-only) or `file:///path` (a path inside
+    the image). Required. Change: rolling.
     """
 
     revision: pulumi.Input[str | None]
-    """Commit, tag or branch of an hf:// model. Pin a commit. Change: rolling."""
+    """Commit, tag or branch of a hub's model. Pin a commit. Change: rolling."""
+
+    sha256: pulumi.Input[str | None]
+    """Checksum of a model that is one file; a pod with another file does not start. Change:
+    rolling.
+    """
 
     credential_name: pulumi.Input[str | None]
-    """Secret with the hub token of a gated model: `name` or `name/key`. Change: rolling."""
+    """Secret with what the source asks for: a hub's token (`name` or `name/key`), or the name
+    of a Secret whose keys are environment variables for s3:// and gs://. Change: rolling.
+    """
 
 
 class RuntimeArgs(TypedDict, total=False):
@@ -408,7 +436,7 @@ class SecretRefArgs(TypedDict, total=False):
 class GpuArgs(TypedDict, total=False):
     """The accelerators of one pod."""
 
-    vendor: pulumi.Input[Literal["nvidia", "amd"] | None]
+    vendor: pulumi.Input[Literal["nvidia", "amd", "intel", "gaudi", "ascend"] | None]
     """Who makes it. Default: nvidia. Change: rolling."""
 
     product: pulumi.Input[str | None]
@@ -425,8 +453,45 @@ class GpuArgs(TypedDict, total=False):
     compute_capability: pulumi.Input[float | None]
     """Least CUDA compute capability, such as 8.0. At least 1, at most 99. Change: rolling."""
 
+    mig_profile: pulumi.Input[str | None]
+    """Slice of an NVIDIA GPU, such as 1g.10gb, on nodes whose MIG strategy is mixed; `count`
+    are slices then. Change: rolling.
+    """
+
     resource_name: pulumi.Input[str | None]
     """Extended resource to request; unset = the vendor's usual one. Change: rolling."""
+
+
+class StorageArgs(TypedDict, total=False):
+    """Where downloaded models and compiled kernels are kept between starts of a pod."""
+
+    kind: pulumi.Input[Literal["empty_dir", "pvc", "host_path"] | None]
+    """empty_dir: gone with the pod. pvc: a claim. host_path: a folder of the node. Default:
+    empty_dir. Change: rolling.
+    """
+
+    size_gib: pulumi.Input[float | None]
+    """Size in GiB: required for a claim of the service's own, a limit for an empty_dir. More
+    than 0, at most 1048576. Change: rolling.
+    """
+
+    class_name: pulumi.Input[str | None]
+    """StorageClass of the claim; unset = the cluster's default. Change: rolling."""
+
+    access_mode: pulumi.Input[Literal["ReadWriteOnce", "ReadWriteMany", "ReadWriteOncePod"] | None]
+    """How many nodes may mount the claim; several replicas share it as ReadWriteMany. Default:
+    ReadWriteOnce. Change: rolling.
+    """
+
+    claim: pulumi.Input[str | None]
+    """An existing claim to use instead of one of the service's own, which is deleted with the
+    service. Change: rolling.
+    """
+
+    path: pulumi.Input[str | None]
+    """Folder of the node, for host_path. The pods' user must be able to write it. Change:
+    rolling.
+    """
 
 
 class ParallelismArgs(TypedDict, total=False):
@@ -455,6 +520,18 @@ class StrategyArgs(TypedDict, total=False):
     max_unavailable: pulumi.Input[int | None]
     """Replicas that may be missing during a rollout; unset = 0 for one replica, else 1. At
     least 0. Change: in_place.
+    """
+
+
+class DisruptionArgs(TypedDict, total=False):
+    """What evictions (a node's drain) must leave standing: a PodDisruptionBudget."""
+
+    min_available: pulumi.Input[int | None]
+    """Replicas that must stay. At least 0. Change: in_place."""
+
+    max_unavailable: pulumi.Input[int | None]
+    """Replicas that may be missing; unset with min_available unset = 1. At least 0. Change:
+    in_place.
     """
 
 

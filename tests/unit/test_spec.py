@@ -16,7 +16,6 @@ from modelfleet.spec import ModelServiceSpec, deployment, problems_of, service, 
 from modelfleet.spec.fields import ChangeClass, SpecModel, change_class, secret_name_and_key
 from modelfleet.spec.merge import merged
 from modelfleet.spec.refused import (
-    GPU_VENDORS_NOT_YET,
     MODEL_SCHEMES_NOT_YET,
     NETWORK_MODES_NOT_YET,
     REFUSED,
@@ -233,7 +232,6 @@ def test_a_refused_field_stands_where_no_declared_one_does(path: str) -> None:
     ("fields", "values"),
     [
         ("deployment.runtime", RUNTIMES_NOT_YET),
-        ("deployment.gpu.vendor", GPU_VENDORS_NOT_YET),
         ("network_configuration.network_mode", NETWORK_MODES_NOT_YET),
     ],
 )

@@ -48,7 +48,7 @@ def launch(spec: ModelServiceSpec, deployment: DeploymentSpec, *, runtime: Runti
         port=runtime.port,
         probes=runtime.probes,
         metrics_path=runtime.metrics_path,
-        claim=location.claim,
+        location=location,
         min_compute_capability=runtime.min_compute_capability,
     )
 

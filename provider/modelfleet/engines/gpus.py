@@ -1,7 +1,8 @@
 """What each GPU vendor calls things on Kubernetes: resources, node labels, taints.
 
 The one table of those names, and the rules on what can be asked of which vendor. Sources: NVIDIA
-GPU feature discovery and AMD's node labeller, as of 2026.
+GPU feature discovery, AMD's node labeller, Intel's and Huawei's device plugins with their node
+feature rules, as of 2026.
 """
 
 from __future__ import annotations
@@ -46,6 +47,22 @@ VENDORS: Final[Mapping[str, GpuVendor]] = {
         resource="amd.com/gpu",
         taint="amd.com/gpu",
         product_label="amd.com/gpu.product-name",
+    ),
+    # The xe driver's devices are gpu.intel.com/xe: deployment.gpu.resource_name.
+    "intel": GpuVendor(
+        resource="gpu.intel.com/i915",
+        taint="gpu.intel.com/i915",
+        product_label="gpu.intel.com/product",
+    ),
+    "gaudi": GpuVendor(
+        resource="habana.ai/gaudi",
+        taint="habana.ai/gaudi",
+        product_label="habana.ai/gaudi.product",
+    ),
+    "ascend": GpuVendor(
+        resource="huawei.com/Ascend910",
+        taint="huawei.com/Ascend910",
+        product_label="node.kubernetes.io/npu.chip.name",
     ),
 }
 

@@ -38,11 +38,22 @@ EnvSource = str | SecretKey
 
 
 @dataclass(frozen=True)
+class ModelLocation:
+    """What an engine is given to find the weights, and the claim to mount for it."""
+
+    path: str
+    claim: str | None = None
+
+
+NOWHERE: Final = ModelLocation("")
+
+
+@dataclass(frozen=True)
 class Launch:
     """One engine process: its image, its command line, and how it is talked to.
 
-    ``env`` is in the order in which it is to be set. ``claim`` is the PersistentVolumeClaim with
-    the weights, if they come from one. ``drains``: on SIGTERM the engine finishes running requests
+    ``env`` is in the order in which it is to be set. ``location`` is where the weights come from.
+    ``drains``: on SIGTERM the engine finishes running requests
     by itself, for at most ``drain_seconds``. ``min_compute_capability`` is the least the image runs
     on, None where nothing is known.
     """
@@ -54,7 +65,7 @@ class Launch:
     port: int
     probes: ProbePaths
     metrics_path: str | None = None
-    claim: str | None = None
+    location: ModelLocation = NOWHERE
     drains: bool = True
     min_compute_capability: float | None = None
 
@@ -67,14 +78,6 @@ class Engine:
     default_version: str
     launch: Callable[[ModelServiceSpec, DeploymentSpec], Launch]
     rules: tuple[Rule, ...] = ()
-
-
-@dataclass(frozen=True)
-class ModelLocation:
-    """What an engine is given to find the weights, and the claim to mount for it."""
-
-    path: str
-    claim: str | None = None
 
 
 def model_location(uri: str) -> ModelLocation:
@@ -92,10 +95,11 @@ def claim_path(claim: str) -> str:
 
 
 def image_of(deployment: DeploymentSpec, *, own: str) -> str:
-    """Return the declared image for the GPU's vendor, the declared default, or the engine's own."""
-    images = deployment.images
-    by_vendor = images.get(deployment.gpu.vendor) if deployment.gpu else None
-    return by_vendor or images.get("default") or own
+    """Return the most specific image that is declared, or the engine's ``own``."""
+    vendor = deployment.gpu.vendor if deployment.gpu else "cpu"
+    architecture = deployment.cpu_architecture
+    keys = (f"{vendor}/{architecture}", vendor, architecture or "", "default")
+    return next((deployment.images[key] for key in keys if key in deployment.images), own)
 
 
 def served_names(spec: ModelServiceSpec) -> list[str]:

@@ -84,7 +84,7 @@ def launch(spec: ModelServiceSpec, deployment: DeploymentSpec) -> Launch:
         port=PORT,
         probes=ProbePaths(startup=HEALTH_PATH, readiness=HEALTH_PATH, liveness=HEALTH_PATH),
         metrics_path=METRICS_PATH,
-        claim=location.claim,
+        location=location,
         drains=_knows(tag, "shutdown-timeout"),
     )
 

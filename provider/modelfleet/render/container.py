@@ -56,11 +56,11 @@ def _volumes(
                 {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": size}},
             )
         )
-    if launch.claim is not None:
-        claim = {"claimName": launch.claim, "readOnly": True}
+    if (name := launch.location.claim) is not None:
+        claim = {"claimName": name, "readOnly": True}
         pairs.append(
             (
-                {"name": "model", "mountPath": claim_path(launch.claim), "readOnly": True},
+                {"name": "model", "mountPath": claim_path(name), "readOnly": True},
                 {"name": "model", "persistentVolumeClaim": claim},
             )
         )

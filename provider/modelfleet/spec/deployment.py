@@ -47,17 +47,26 @@ OptionName = Annotated[
     ),
 ]
 HttpPath = Annotated[str, text(r"^/\S*$", says="must be a path that begins with /")]
+HostPath = Annotated[
+    str,
+    text(
+        r"^/[^\s:]*[^\s:/]$",
+        says="must be an absolute path of the node, such as /var/lib/models",
+        max_length=1024,
+    ),
+]
 ModelUri = Annotated[
     str,
     text(
         r"^[a-z0-9]+://\S+$",
-        says="must be a URI: hf://org/name, pvc://claim/path or file:///path",
+        says="must be a URI such as hf://org/name, s3://bucket/path or pvc://claim/path",
         max_length=2048,
     ),
 ]
 Revision = Annotated[
     str, text(r"^[-._/a-zA-Z0-9]+$", says="must be a commit, tag or branch", max_length=256)
 ]
+Sha256 = Annotated[str, text(r"^[0-9a-f]{64}$", says="must be 64 lower-case hexadecimal digits")]
 EngineWord = Annotated[
     str, text(r"^[a-z0-9_-]+$", says="must be a lower-case word of the engine", max_length=64)
 ]
@@ -115,16 +124,24 @@ class ModelSource(SpecModel):
 
     uri: ModelUri = declared(
         change=ROLLING,
-        doc="`hf://org/name` (fetched by the engine), `pvc://claim/path` (an existing claim, "
-        "mounted read-only) or `file:///path` (a path inside the image).",
+        doc="`hf://org/name` or `modelscope://org/name` (a hub), `s3://bucket/path`, "
+        "`gs://bucket/path`, `https://host/file` (fetched), `oci://registry/image:tag` (mounted), "
+        "`pvc://claim/path` (an existing claim, mounted read-only) or `file:///path` (a path "
+        "inside the image).",
     )
     revision: Revision | None = declared(
-        None, change=ROLLING, doc="Commit, tag or branch of an hf:// model. Pin a commit."
+        None, change=ROLLING, doc="Commit, tag or branch of a hub's model. Pin a commit."
+    )
+    sha256: Sha256 | None = declared(
+        None,
+        change=ROLLING,
+        doc="Checksum of a model that is one file; a pod with another file does not start.",
     )
     credential_name: SecretName | None = declared(
         None,
         change=ROLLING,
-        doc="Secret with the hub token of a gated model: `name` or `name/key`.",
+        doc="Secret with what the source asks for: a hub's token (`name` or `name/key`), or the "
+        "name of a Secret whose keys are environment variables for s3:// and gs://.",
     )
 
 
@@ -157,20 +174,43 @@ class RuntimeSpec(SpecModel):
     )
 
 
+BuiltIn = Literal["vllm"]
+"""The engines that are built in; ``engines/`` has a file for each."""
+
+
 def _runtime_kind(value: object) -> str:
     return "<name>" if isinstance(value, str) else "<full>"
 
 
 Runtime = Annotated[
-    Annotated[Literal["vllm"], Tag("<name>")] | Annotated[RuntimeSpec, Tag("<full>")],
+    Annotated[BuiltIn, Tag("<name>")] | Annotated[RuntimeSpec, Tag("<full>")],
     Discriminator(_runtime_kind),
+]
+
+
+GpuVendorName = Literal["nvidia", "amd", "intel", "gaudi", "ascend"]
+Architecture = Literal["amd64", "arm64"]
+MigProfile = Annotated[
+    str,
+    text(
+        r"^[1-7]g\.[0-9]{1,3}gb(\.me)?$",
+        says="must be a MIG profile such as 1g.10gb",
+    ),
+]
+ImageKey = Annotated[
+    str,
+    text(
+        r"^(default|(nvidia|amd|intel|gaudi|ascend|cpu)(/(amd64|arm64))?|amd64|arm64)$",
+        says="must be `default`, a GPU vendor (or `cpu`), an architecture, or `vendor/architecture`"
+        " such as nvidia/arm64",
+    ),
 ]
 
 
 class Gpu(SpecModel):
     """The accelerators of one pod."""
 
-    vendor: Literal["nvidia", "amd"] = declared("nvidia", change=ROLLING, doc="Who makes it.")
+    vendor: GpuVendorName = declared("nvidia", change=ROLLING, doc="Who makes it.")
     product: LabelValue | None = declared(
         None,
         change=ROLLING,
@@ -187,6 +227,12 @@ class Gpu(SpecModel):
     )
     compute_capability: Number | None = declared(
         None, change=ROLLING, doc="Least CUDA compute capability, such as 8.0.", ge=1, le=99
+    )
+    mig_profile: MigProfile | None = declared(
+        None,
+        change=ROLLING,
+        doc="Slice of an NVIDIA GPU, such as 1g.10gb, on nodes whose MIG strategy is mixed; "
+        "`count` are slices then.",
     )
     resource_name: QualifiedName | None = declared(
         None, change=ROLLING, doc="Extended resource to request; unset = the vendor's usual one."
@@ -224,6 +270,56 @@ class Strategy(SpecModel):
     )
 
 
+class Storage(SpecModel):
+    """Where downloaded models and compiled kernels are kept between starts of a pod."""
+
+    kind: Literal["empty_dir", "pvc", "host_path"] = declared(
+        "empty_dir",
+        change=ROLLING,
+        doc="empty_dir: gone with the pod. pvc: a claim. host_path: a folder of the node.",
+    )
+    size_gib: Number | None = declared(
+        None,
+        change=ROLLING,
+        doc="Size in GiB: required for a claim of the service's own, a limit for an empty_dir.",
+        gt=0,
+        le=1_048_576,
+    )
+    class_name: ObjectName | None = declared(
+        None, change=ROLLING, doc="StorageClass of the claim; unset = the cluster's default."
+    )
+    access_mode: Literal["ReadWriteOnce", "ReadWriteMany", "ReadWriteOncePod"] = declared(
+        "ReadWriteOnce",
+        change=ROLLING,
+        doc="How many nodes may mount the claim; several replicas share it as ReadWriteMany.",
+    )
+    claim: ObjectName | None = declared(
+        None,
+        change=ROLLING,
+        doc="An existing claim to use instead of one of the service's own, which is deleted with "
+        "the service.",
+    )
+    path: HostPath | None = declared(
+        None,
+        change=ROLLING,
+        doc="Folder of the node, for host_path. The pods' user must be able to write it.",
+    )
+
+
+class Disruption(SpecModel):
+    """What evictions (a node's drain) must leave standing: a PodDisruptionBudget."""
+
+    min_available: Int | None = declared(
+        None, change=IN_PLACE, doc="Replicas that must stay.", ge=0
+    )
+    max_unavailable: Int | None = declared(
+        None,
+        change=IN_PLACE,
+        doc="Replicas that may be missing; unset with min_available unset = 1.",
+        ge=0,
+    )
+
+
 class Toleration(SpecModel):
     """A taint that the pods accept."""
 
@@ -242,15 +338,20 @@ class DeploymentSpec(SpecModel):
 
     model: ModelSource = declared(change=ROLLING, doc="The weights.")
     runtime: Runtime = declared(
-        "vllm", change=ROLLING, doc="Engine: `vllm`, or a runtime given in full."
+        "vllm",
+        change=ROLLING,
+        doc="A built-in engine by its name, or a runtime given in full.",
     )
     runtime_version: VersionTag | None = declared(
         None,
         change=ROLLING,
         doc="Version of a built-in engine. Fixed at creation and kept until you change it.",
     )
-    images: dict[Literal["default", "nvidia", "amd"], Image] = declared(
-        {}, change=ROLLING, doc="Images that replace the engine's own, by GPU vendor or `default`."
+    images: dict[ImageKey, Image] = declared(
+        {},
+        change=ROLLING,
+        doc="Images that replace the engine's own: by GPU vendor (`cpu` = without GPUs), by CPU "
+        "architecture, by both (`nvidia/arm64`), or `default`; the most specific is taken.",
     )
     command: tuple[str, ...] = declared(
         (), change=ROLLING, doc="Entry point; unset = the engine's."
@@ -277,6 +378,14 @@ class DeploymentSpec(SpecModel):
     )
     shm_gib: Number = declared(
         2, change=ROLLING, doc="Shared memory, in GiB; part of memory_gib.", ge=0, le=4096
+    )
+    cpu_architecture: Architecture | None = declared(
+        None,
+        change=ROLLING,
+        doc="CPU architecture of the nodes; unset = any, and no image by architecture.",
+    )
+    storage: Storage = declared(
+        Storage(), change=ROLLING, doc="Where models are cached between starts."
     )
     parallelism: Parallelism = declared(Parallelism(), change=ROLLING, doc="Spread over GPUs.")
     max_model_len: Int | None = declared(
@@ -305,6 +414,9 @@ class DeploymentSpec(SpecModel):
         60, change=ROLLING, doc="Time running requests get when a pod stops.", ge=0, le=3600
     )
     strategy: Strategy = declared(Strategy(), change=IN_PLACE, doc="How pods are replaced.")
+    disruption: Disruption | None = declared(
+        None, change=IN_PLACE, doc="What evictions must leave standing; unset = no budget."
+    )
     node_selector: dict[QualifiedName, LabelValue] = declared(
         {}, change=ROLLING, doc="Labels of the nodes the pods may run on."
     )
@@ -325,4 +437,9 @@ class DeploymentSpec(SpecModel):
     )
     service_account: ObjectName | None = declared(
         None, change=ROLLING, doc="ServiceAccount of the pods; its token is not mounted."
+    )
+    pod_overrides: dict[str, Any] = declared(
+        {},
+        change=ROLLING,
+        doc="Strategic merge patch on the pod template (`metadata`, `spec`), applied last.",
     )

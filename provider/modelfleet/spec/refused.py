@@ -27,14 +27,8 @@ REFUSED: Final[Mapping[str, str]] = {
     "created_at": "is an output, not an input",
     "last_updated_at": "is an output, not an input",
     "deployment.autoscaling": f"{NOT_YET}; set deployment.replicas",
-    "deployment.storage": f"{NOT_YET}; models are cached in the pod, or mounted with a "
-    "pvc:// model.uri",
-    "deployment.disruption": NOT_YET,
-    "deployment.pod_overrides": NOT_YET,
     "deployment.lora_adapters": NOT_YET,
     "deployment.ingress": NOT_YET,
-    "deployment.model.sha256": NOT_YET,
-    "deployment.gpu.mig_profile": f"{NOT_YET}; set deployment.gpu.resource_name",
     "deployment.gpu.claim": f"{NOT_YET}; set deployment.gpu.count",
     "deployment.parallelism.data": f"{NOT_YET}; set deployment.replicas",
     "deployment.parallelism.expert": NOT_YET,
@@ -44,7 +38,6 @@ REFUSED: Final[Mapping[str, str]] = {
 NETWORK_MODES_NOT_YET: Final = ("PUBLIC", "PUBLIC_AND_PRIVATE")
 MODEL_SCHEMES_NOT_YET: Final = ("modelscope", "s3", "gs", "oci", "https")
 RUNTIMES_NOT_YET: Final = ("sglang", "llama.cpp", "tgi", "ollama", "tei")
-GPU_VENDORS_NOT_YET: Final = ("intel", "gaudi", "ascend")
 
 
 def reason_for(path: str, *, known: Iterable[str]) -> str:

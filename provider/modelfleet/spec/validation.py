@@ -16,7 +16,6 @@ from pydantic_core import ErrorDetails
 from modelfleet.errors import Problem, SpecError
 from modelfleet.spec.fields import said_of
 from modelfleet.spec.refused import (
-    GPU_VENDORS_NOT_YET,
     NETWORK_MODES_NOT_YET,
     NOT_YET,
     RUNTIMES_NOT_YET,
@@ -36,7 +35,7 @@ from modelfleet.spec.tree import (
     value_at,
 )
 
-_VALUES_NOT_YET: Final = {*NETWORK_MODES_NOT_YET, *RUNTIMES_NOT_YET, *GPU_VENDORS_NOT_YET}
+_VALUES_NOT_YET: Final = {*NETWORK_MODES_NOT_YET, *RUNTIMES_NOT_YET}
 
 _REASONS: Final[Mapping[str, str]] = {
     "missing": "is required",
