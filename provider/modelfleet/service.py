@@ -77,7 +77,8 @@ def service_of(
     status = _status(primary, outcome)
     replicas = int((primary.get("spec") or {}).get("replicas", 0))
     ready_replicas = int((primary.get("status") or {}).get("readyReplicas") or 0)
-    reason = " ".join(sentences(outcome.reasons))
+    # Deployments and pods come by two watches: of a pod that serves the last word may be old.
+    reason = "" if status in (READY, STOPPED) else " ".join(sentences(outcome.reasons))
     if status == DEGRADED:
         reason = reason or f"{ready_replicas} of {replicas} replicas serve."
     return Service(

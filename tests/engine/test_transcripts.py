@@ -82,14 +82,9 @@ def pods(stack: Stack, namespace: str = NAMESPACE) -> set[str]:
     return set(listed.stdout.split())
 
 
-def services_left(stack: Stack) -> Run:
-    return kubectl(
-        stack,
-        "get",
-        "deployments,services,secrets,networkpolicies",
-        "--all-namespaces",
-        "--selector=modelfleet.dev/name=chat",
-    )
+def objects_left(stack: Stack, namespace: str) -> Run:
+    kinds = "deployments,services,secrets,networkpolicies,pods"
+    return kubectl(stack, "get", kinds, "--namespace", namespace)
 
 
 def test_the_life_of_a_service_reads_as_recorded(stack: Stack, transcript: Transcript) -> None:
@@ -114,8 +109,9 @@ def test_the_life_of_a_service_reads_as_recorded(stack: Stack, transcript: Trans
     transcript("life/7-namespace-replace", stack.preview(), stack.up())
     assert len(pods(stack, OTHER_NAMESPACE)) == 3
 
-    assert services_left(stack).stdout
-    transcript("life/8-destroy", stack.destroy(), services_left(stack))
+    assert objects_left(stack, OTHER_NAMESPACE).stdout
+    left = (objects_left(stack, namespace) for namespace in (NAMESPACE, OTHER_NAMESPACE))
+    transcript("life/8-destroy", stack.destroy(), *left)
 
 
 MISTAKEN = """\

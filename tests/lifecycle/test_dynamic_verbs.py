@@ -147,8 +147,9 @@ async def test_a_refresh_shows_drift_once_and_for_all_and_the_next_up_repairs_it
     await in_thread(lambda: kubectl("delete", "service", "qwen"))
     for _ in range(40):
         live, outs = await read(provider, state)
-        if len(outs.get("drift", {})) == 2:
+        if len(outs.get("drift", {})) == 2 and outs["status"] == "READY":
             break
+        await asyncio.sleep(0.25)
 
     assert live["drift"] == {
         f"Service {namespace}/qwen": "is missing",

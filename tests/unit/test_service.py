@@ -210,3 +210,8 @@ def test_an_external_service_is_known_by_its_url_and_has_no_replicas() -> None:
 def test_one_gpu_is_counted_where_only_a_gpu_is_declared() -> None:
     service = service_of(deployment(3), outcome=Ready(), spec={"deployment": {"gpu": {}}})
     assert service.gpus == 3
+
+
+def test_what_serves_needs_no_reason() -> None:
+    serving = deployment(2, updated=2, available=2, rolled_out=True)
+    assert service_of(serving, outcome=Ready((UNSCHEDULABLE,))).status_reason == ""
