@@ -1,0 +1,1 @@
+"""The options of each engine's releases, as read from their sources. Data."""
