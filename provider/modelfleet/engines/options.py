@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
-from types import MappingProxyType
 from typing import Any, Final
 
 from modelfleet.errors import Problem
@@ -103,7 +102,7 @@ class OptionTable:
     options: tuple[Option, ...]
     release: Callable[[str], Version | None]
     default_tag: str
-    instead: Mapping[str, str] = MappingProxyType({})
+    instead: Mapping[str, str] = field(default_factory=dict)
     text: Callable[[Version], str] = release_text
 
     def knows(self, tag: str, name: str) -> bool:
