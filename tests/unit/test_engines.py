@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelfleet.engines import ENGINE_RULES, ENGINES, SecretKey, launch_of, pinned, vllm
-from modelfleet.engines.launch import Launch, model_location, option
+from modelfleet.engines.launch import Launch, option
 from modelfleet.errors import ProviderBugError
 from modelfleet.spec import ModelServiceSpec, problems_of
 from modelfleet.spec.merge import merged
@@ -171,22 +171,6 @@ def test_the_image_is_the_declared_one_for_the_vendor_or_the_engine_s_own(
     deployment: dict[str, Any], image: str
 ) -> None:
     assert launched(deployment).image == image
-
-
-@pytest.mark.parametrize(
-    ("uri", "path", "claim"),
-    [
-        ("hf://org/model", "org/model", None),
-        ("hf://model", "model", None),
-        ("file:///opt/model", "/opt/model", None),
-        ("pvc://weights", "/models/weights", "weights"),
-        ("pvc://weights/", "/models/weights", "weights"),
-        ("pvc://weights/a/b", "/models/weights/a/b", "weights"),
-    ],
-)
-def test_a_model_is_found_where_its_uri_says(uri: str, path: str, claim: str | None) -> None:
-    location = model_location(uri)
-    assert (location.path, location.claim) == (path, claim)
 
 
 def test_home_and_caches_are_on_the_volume_the_pod_may_write() -> None:

@@ -14,20 +14,23 @@ from modelfleet.engines.launch import (
     Launch,
     environment,
     image_of,
-    model_location,
     option,
     reserved_env_rules,
     served_names,
     tensor_size,
 )
+from modelfleet.engines.sources import model_location
 from modelfleet.spec.deployment import DeploymentSpec, RuntimeSpec
 from modelfleet.spec.rules import Rule
 from modelfleet.spec.service import ModelServiceSpec
 
+READS: Final = frozenset({"hf"})
+"""What an unknown engine is taken to read by itself: the names of a hub, as most do."""
+
 
 def launch(spec: ModelServiceSpec, deployment: DeploymentSpec, *, runtime: RuntimeSpec) -> Launch:
     """Return what ``runtime`` runs for ``spec``."""
-    location = model_location(deployment.model.uri)
+    location = model_location(deployment, reads=READS)
     further = [
         text
         for name, value in sorted(deployment.args.items())

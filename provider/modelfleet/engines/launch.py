@@ -38,11 +38,35 @@ EnvSource = str | SecretKey
 
 
 @dataclass(frozen=True)
+class Fetch:
+    """What happens to the weights before the engine starts, in a container of its own.
+
+    ``program`` is a shell script that the image runs with ``env``, which is in the order in which
+    it is to be set, and with the keys of ``secret`` (a Secret's name) as further variables.
+    """
+
+    image: str
+    program: str
+    env: Mapping[str, EnvSource]
+    secret: str | None = None
+
+
+@dataclass(frozen=True)
 class ModelLocation:
-    """What an engine is given to find the weights, and the claim to mount for it."""
+    """What an engine is given to find the weights, and what the pod needs for it.
+
+    ``path`` is a path inside the container, or a name or URI that the engine reads by itself.
+    ``claim`` (a PersistentVolumeClaim) or ``image`` (a container image) is mounted read-only at
+    ``mount``. ``fetch`` runs before the engine. ``secret`` is the name of a Secret whose keys the
+    engine needs as environment variables to read the source.
+    """
 
     path: str
     claim: str | None = None
+    image: str | None = None
+    mount: str = ""
+    fetch: Fetch | None = None
+    secret: str | None = None
 
 
 NOWHERE: Final = ModelLocation("")
@@ -72,26 +96,17 @@ class Launch:
 
 @dataclass(frozen=True)
 class Engine:
-    """A built-in engine: ``launch`` turns a service and its deployment into a ``Launch``."""
+    """A built-in engine: ``launch`` turns a service and its deployment into a ``Launch``.
+
+    ``reads`` are the URI schemes of models that it reads by itself; what else there is, is
+    fetched for it, or refused (``sources``).
+    """
 
     name: str
     default_version: str
     launch: Callable[[ModelServiceSpec, DeploymentSpec], Launch]
     rules: tuple[Rule, ...] = ()
-
-
-def model_location(uri: str) -> ModelLocation:
-    """Return where the model of ``uri`` is found from inside the container."""
-    scheme, _, rest = uri.partition("://")
-    if scheme == "pvc":
-        claim, _, folder = rest.strip("/").partition("/")
-        return ModelLocation("/".join(filter(None, (claim_path(claim), folder))), claim)
-    return ModelLocation(rest)
-
-
-def claim_path(claim: str) -> str:
-    """Return where ``claim`` is mounted."""
-    return f"{MODELS_PATH}/{claim}"
+    reads: frozenset[str] = frozenset({"hf"})
 
 
 def image_of(deployment: DeploymentSpec, *, own: str) -> str:
@@ -150,8 +165,9 @@ def environment(
     The declared one comes last, so that its values may refer to the others as ``$(NAME)``.
     """
     result: dict[str, EnvSource] = {**_COMMON_ENV, **own}
-    if (credential := deployment.model.credential_name) is not None:
-        result["HF_TOKEN"] = SecretKey(*secret_name_and_key(credential))
+    token = _HUB_TOKENS.get(deployment.model.uri.partition("://")[0])
+    if (credential := deployment.model.credential_name) is not None and token is not None:
+        result[token] = SecretKey(*secret_name_and_key(credential))
     declared: dict[str, EnvSource] = {
         name: SecretKey(*secret_name_and_key(value.secret))
         if isinstance(value, SecretRef)
@@ -170,6 +186,9 @@ _COMMON_ENV: Final[Mapping[str, str]] = {
     "USER": "modelfleet",
     "HF_HOME": f"{CACHE_PATH}/huggingface",
 }
+
+_HUB_TOKENS: Final = {"hf": "HF_TOKEN", "modelscope": "MODELSCOPE_API_TOKEN"}
+"""The variable in which a hub's own library looks for its token, by URI scheme."""
 
 _WRITABLE: Final = f"is set by modelfleet to a place under {CACHE_PATH}, which the pod may write"
 

@@ -19,12 +19,12 @@ from modelfleet.engines.launch import (
     Scalar,
     environment,
     image_of,
-    model_location,
     option,
     reserved_env_rules,
     served_names,
     tensor_size,
 )
+from modelfleet.engines.sources import model_location
 from modelfleet.errors import Problem
 from modelfleet.spec.deployment import DeploymentSpec, ProbePaths
 from modelfleet.spec.rules import Problems, Rule, rule
@@ -34,6 +34,7 @@ from modelfleet.spec.tree import dotted
 NAME: Final = "vllm"
 DEFAULT_VERSION: Final = "v0.30.0"
 PORT: Final = 8000
+READS: Final = frozenset({"hf"})
 HEALTH_PATH: Final = "/health"
 METRICS_PATH: Final = "/metrics"
 
@@ -62,7 +63,7 @@ def launch(spec: ModelServiceSpec, deployment: DeploymentSpec) -> Launch:
     """Return what vLLM runs for ``spec``."""
     vendor = deployment.gpu.vendor if deployment.gpu else "nvidia"
     tag = deployment.runtime_version or DEFAULT_VERSION
-    location = model_location(deployment.model.uri)
+    location = model_location(deployment, reads=READS)
     further = {canonical_name(name): value for name, value in deployment.args.items()}
     options = [
         *((name, value) for name, value in _derived(spec, deployment) if name not in further),

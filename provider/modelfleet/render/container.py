@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from modelfleet import labels
 from modelfleet.engines.gpus import VENDORS
-from modelfleet.engines.launch import CACHE_PATH, EnvSource, Launch, SecretKey, claim_path
+from modelfleet.engines.launch import EnvSource, Launch, SecretKey
 from modelfleet.render.lifetime import Shutdown, lifecycle_of, probes_of
 from modelfleet.render.quantities import cpu_quantity, memory_quantity
+from modelfleet.render.volumes import volumes_of
 from modelfleet.spec.deployment import DeploymentSpec
 
 PORT_NAME: Final = "http"
@@ -24,50 +26,21 @@ def container_of(
         "imagePullPolicy": "IfNotPresent",
         "command": list(launch.command),
         "args": list(launch.args),
-        "env": [_env(name, source) for name, source in launch.env.items()],
+        **env_from(launch.location.secret),
+        "env": env_of(launch.env),
         "ports": [{"name": PORT_NAME, "containerPort": launch.port, "protocol": "TCP"}],
         "resources": _resources(deployment),
         **probes_of(launch.probes, startup_seconds=deployment.startup_seconds),
         "lifecycle": lifecycle_of(shutdown),
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": _security_context(),
-        "volumeMounts": [mount for mount, _ in _volumes(deployment, launch=launch)],
+        "securityContext": security_context(),
+        "volumeMounts": [mount for mount, _ in volumes_of(deployment, location=launch.location)],
     }
     return {name: value for name, value in container.items() if value}
 
 
-def volumes_of(deployment: DeploymentSpec, *, launch: Launch) -> list[dict[str, Any]]:
-    """Return the pod's volumes: scratch, shared memory, and the claim with the model."""
-    return [volume for _, volume in _volumes(deployment, launch=launch)]
-
-
-def _volumes(
-    deployment: DeploymentSpec, *, launch: Launch
-) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Return each mount with its volume."""
-    pairs: list[tuple[dict[str, Any], dict[str, Any]]] = [
-        ({"name": "cache", "mountPath": CACHE_PATH}, {"name": "cache", "emptyDir": {}})
-    ]
-    if deployment.shm_gib:
-        size = memory_quantity(deployment.shm_gib)
-        pairs.append(
-            (
-                {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108  (shared memory, no file)
-                {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": size}},
-            )
-        )
-    if (name := launch.location.claim) is not None:
-        claim = {"claimName": name, "readOnly": True}
-        pairs.append(
-            (
-                {"name": "model", "mountPath": claim_path(name), "readOnly": True},
-                {"name": "model", "persistentVolumeClaim": claim},
-            )
-        )
-    return pairs
-
-
-def _security_context() -> dict[str, Any]:
+def security_context() -> dict[str, Any]:
+    """Return what a container of ours may do: no more than to run."""
     return {
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},
@@ -88,6 +61,16 @@ def _resources(deployment: DeploymentSpec) -> dict[str, Any]:
     if (gpu := deployment.gpu) is not None:
         limits[gpu.resource_name or VENDORS[gpu.vendor].resource] = str(gpu.count)
     return {"requests": {"cpu": cpu_quantity(deployment.cpu), **limits}, "limits": limits}
+
+
+def env_of(variables: Mapping[str, EnvSource]) -> list[dict[str, Any]]:
+    """Return environment variables as a container lists them."""
+    return [_env(name, source) for name, source in variables.items()]
+
+
+def env_from(secret: str | None) -> dict[str, Any]:
+    """Return the field with which a container takes every key of ``secret`` as a variable."""
+    return {} if secret is None else {"envFrom": [{"secretRef": {"name": secret}}]}
 
 
 def _env(name: str, source: EnvSource) -> dict[str, Any]:

@@ -10,11 +10,13 @@ from typing import Any, Final
 
 from modelfleet.engines import launch_of
 from modelfleet.errors import ProviderBugError
-from modelfleet.render.container import container_of, volumes_of
+from modelfleet.render.container import container_of
+from modelfleet.render.fetch import init_containers_of
 from modelfleet.render.hashes import short_hash
 from modelfleet.render.lifetime import shutdown_of
 from modelfleet.render.metadata import selector_of
 from modelfleet.render.placement import placement_of
+from modelfleet.render.volumes import volumes_of
 from modelfleet.spec.service import ModelServiceSpec
 
 USER_ID: Final = 2000
@@ -28,11 +30,14 @@ def pod_template_of(spec: ModelServiceSpec) -> dict[str, Any]:
         raise ProviderBugError(f"ModelService {spec.model_service_name} is external: no pods.")
     launch = launch_of(spec)
     shutdown = shutdown_of(deployment.drain_seconds, drains=launch.drains)
+    before = init_containers_of(deployment, launch=launch)
+    volumes = [volume for _, volume in volumes_of(deployment, location=launch.location)]
     return {
         "metadata": {"labels": selector_of(spec)},
         "spec": {
+            **({"initContainers": before} if before else {}),
             "containers": [container_of(deployment, launch=launch, shutdown=shutdown)],
-            "volumes": volumes_of(deployment, launch=launch),
+            "volumes": volumes,
             "terminationGracePeriodSeconds": shutdown.grace_seconds,
             "securityContext": _security_context(),
             "automountServiceAccountToken": False,
