@@ -93,7 +93,7 @@ class Fleet:
         """Converge ``desired`` and wait as its spec asks; return the live service.
 
         ``timeout_seconds`` and ``on_failure`` override the spec's; ``progress`` is told what is
-        waited for.
+        waited for, and what taking over objects of others does.
 
         Raises:
             ClusterError: refused; nothing was written.
@@ -102,7 +102,9 @@ class Fleet:
         """
         written: list[Change] = []
         try:
-            primary = await self._write(desired, written=written, timeout_seconds=timeout_seconds)
+            primary = await self._write(
+                desired, written=written, timeout_seconds=timeout_seconds, progress=progress
+            )
             if not desired.spec.hosted or desired.spec.wait.until == "accepted":
                 return await self._service(primary)
             ready = await wait_until_ready(
@@ -128,7 +130,12 @@ class Fleet:
         raise failure
 
     async def _write(
-        self, desired: Desired, *, written: list[Change], timeout_seconds: float | None = None
+        self,
+        desired: Desired,
+        *,
+        written: list[Change],
+        timeout_seconds: float | None = None,
+        progress: Progress | None = None,
     ) -> Object:
         """Apply every object, remove those the spec no longer has; return the primary one."""
 
@@ -147,6 +154,7 @@ class Fleet:
             adopt=desired.spec.adopt,
             deletion_timeout_seconds=timeout_seconds or _deletion_seconds(desired.spec),
             on_change=done,
+            on_notice=progress.tell if progress else None,
         )
         if desired.prior is not None:  # else this incarnation has nothing but what was just written
             kept = {change.ref for change in changes}

@@ -30,6 +30,10 @@ class Progress(Protocol):
         """Take note of a new reason."""
         ...
 
+    def tell(self, text: str) -> None:
+        """Take note of what the user should know, whatever comes of it."""
+        ...
+
     def end(self) -> None:
         """Take note that nothing is waited for any more."""
         ...

@@ -335,8 +335,10 @@ async def test_a_renamed_stack_keeps_its_objects_and_their_fields(
 async def test_adopting_makes_an_object_what_is_declared_and_nothing_more(
     client: Client, namespace: str, kubectl: Kubectl
 ) -> None:
-    theirs = deployment(namespace, container="theirs", minReadySeconds=7)
+    theirs = deployment(namespace, minReadySeconds=7)
     theirs["metadata"]["labels"] = {"team": "search"}
+    beside = {"name": "beside", "image": "proxy:1"}
+    theirs["spec"]["template"]["spec"]["containers"].append(beside)
     kubectl("create", "-f", "-", given=theirs)
     desired = owned(deployment(namespace))
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from modelfleet.cluster.adoption import notices_of, refuse_other_pods
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.managed_fields import Manager, handed_over, managers, taken, unchanged
 from modelfleet.cluster.objects import Object, Ref, ref_of
@@ -21,7 +22,6 @@ from modelfleet.cluster.ownership import (
     may_be_adopted,
     refuse_foreign,
     refuse_held_fields,
-    refuse_other_selector,
     writers,
 )
 from modelfleet.errors import AlreadyExistsError, ConflictError
@@ -50,6 +50,7 @@ async def apply_objects(
     adopt: bool = False,
     deletion_timeout_seconds: float = 300.0,
     on_change: Callable[[Change], None] | None = None,
+    on_notice: Callable[[str], None] | None = None,
 ) -> list[Change]:
     """Bring ``objects`` of one resource, in this order, to what they declare.
 
@@ -57,7 +58,8 @@ async def apply_objects(
     With ``adopt`` an object of another maker is taken over whole: what it has beyond the
     declaration goes, its labels, annotations and finalizers aside. An object that is being
     deleted is waited for, up to ``deletion_timeout_seconds``, and made anew. ``on_change`` is told
-    of each object as it is done, also where a later one fails.
+    of each object as it is done, also where a later one fails; ``on_notice``, before the first
+    write, what taking over objects of others does beyond what a declaration says.
 
     Raises AlreadyExistsError for an object of somebody else, ConflictError for fields that other
     appliers or autoscalers hold and for an object that will not go, ImmutableFieldError for what
@@ -67,6 +69,9 @@ async def apply_objects(
     lives = await asyncio.gather(*(applier.settled(ref_of(obj)) for obj in objects))
     for obj, live in zip(objects, lives, strict=True):
         applier.check(obj, live)
+        if on_notice is not None and live is not None:
+            for notice in notices_of(obj, live, owners=ownership.owners):
+                on_notice(notice)
     changes = []
     for obj, live in zip(objects, lives, strict=True):
         change = await applier.converge(obj, live)
@@ -108,7 +113,8 @@ class _Applier:
                 desired,
                 taken(desired, self.taken_over(live), field_manager=self.ownership.field_manager),
             )
-        refuse_other_selector(desired, live)
+        is_ours = belongs_to(live, self.ownership.owners)
+        refuse_other_pods(desired, live, is_ours=is_ours)
 
     async def converge(self, desired: Object, live: Object | None) -> Change:
         """Write one object, reading and checking it anew when another writer was faster."""

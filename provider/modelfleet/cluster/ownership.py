@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from modelfleet import labels
 from modelfleet.cluster.managed_fields import Manager, Taken
-from modelfleet.cluster.objects import DEPLOYMENT, Object, ref_of
-from modelfleet.errors import AlreadyExistsError, ConflictError, ImmutableFieldError
+from modelfleet.cluster.objects import Object, ref_of
+from modelfleet.errors import AlreadyExistsError, ConflictError
 
 _CONTROLLERS: Final = frozenset(
     {"kube-controller-manager", "kube-scheduler", "kube-apiserver", "kubelet",
@@ -80,7 +80,7 @@ def refuse_foreign(
             return
         raise AlreadyExistsError(
             subject,
-            f"exists and {_maker(live)}",
+            f"exists and {maker_of(live)}",
             status=409,
             hint="Choose another name, or set adopt=True to take it over as it is declared here.",
         )
@@ -91,22 +91,6 @@ def refuse_foreign(
             f"exists and is part of {theirs}, of the same stack",
             status=409,
             hint=f"Choose another name for {ours}.",
-        )
-
-
-def refuse_other_selector(desired: Object, live: Object) -> None:
-    """Raise ImmutableFieldError where a Deployment selects other pods than it would have to."""
-    if ref_of(desired).kind != DEPLOYMENT:
-        return
-    wanted, found = (_selector(each) for each in (desired, live))
-    if wanted != found:
-        raise ImmutableFieldError(
-            str(ref_of(desired)),
-            f"it selects pods by {found}, modelfleet's Deployments select by {wanted}, and a "
-            "selector cannot be changed",
-            status=422,
-            hint="Choose another name and move over, or delete that Deployment first (its pods "
-            "end with it).",
         )
 
 
@@ -149,6 +133,17 @@ def may_be_adopted(manager: Manager) -> bool:
     return not manager.subresource and manager.name not in _CONTROLLERS
 
 
+def maker_of(live: Object) -> str:
+    """Return the end of a sentence about who made ``live``."""
+    owner = _annotations(live).get(labels.OWNER)
+    if owner:
+        return f"belongs to stack {owner}"
+    if labels.OWNER_HASH in _labels(live):
+        return f"belongs to another stack (its owner label is {_labels(live)[labels.OWNER_HASH]})"
+    last = next(iter(writers(live)), "")
+    return "was not made by modelfleet" + (f" (last written by {last})" if last else "")
+
+
 def writers(live: Object) -> list[str]:
     """Return who wrote an object other than the cluster's own controllers, latest first."""
     entries = sorted(
@@ -164,30 +159,10 @@ def writers(live: Object) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _maker(live: Object) -> str:
-    """Return the end of a sentence about who made ``live``."""
-    owner = _annotations(live).get(labels.OWNER)
-    if owner:
-        return f"belongs to stack {owner}"
-    if labels.OWNER_HASH in _labels(live):
-        return f"belongs to another stack (its owner label is {_labels(live)[labels.OWNER_HASH]})"
-    last = next(iter(writers(live)), "")
-    return "was not made by modelfleet" + (f" (last written by {last})" if last else "")
-
-
 def _resource(obj: Object) -> str:
     """Return which resource an object is part of, such as ``ModelService qwen``."""
     found = _labels(obj)
     return f"{found.get(labels.KIND, '')} {found.get(labels.NAME, '')}".strip()
-
-
-def _selector(obj: Object) -> str:
-    selector = (obj.get("spec") or {}).get("selector") or {}
-    terms = [
-        f"{name}={value}" for name, value in sorted((selector.get("matchLabels") or {}).items())
-    ]
-    terms += [str(expression) for expression in selector.get("matchExpressions") or ()]
-    return ", ".join(terms) or "nothing"
 
 
 def _labels(obj: Object) -> dict[str, Any]:

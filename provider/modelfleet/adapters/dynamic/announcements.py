@@ -55,6 +55,13 @@ class Progress:
         loop = asyncio.get_running_loop()
         self._pending = loop.call_later(SETTLED_SECONDS, self._show, text)
 
+    def tell(self, text: str) -> None:
+        """Say beside the resource what is done only because ``adopt`` says so.
+
+        At once, not in a thread of its own: it must stand there however soon the run ends.
+        """
+        engine_link.log("info", text, urn=self._urn)
+
     def end(self) -> None:
         """Forget what has not been shown yet."""
         if self._pending is not None:
