@@ -38,6 +38,8 @@ def measure_core(site: Site, *, size: int, repeats: int) -> list[Row]:
     requests = 0.0
     for turn in range(repeats):
         for way, run in _WAYS.items():
+            if size > site.gpus and way in (_RAW_AVAILABLE, _AVAILABLE):
+                continue  # more than there are GPUs for
             with site.step(f"core: {way}, {size} services ({turn + 1} of {repeats})"):
                 namespace = site.create_namespace()
                 services = _desired(size, namespace=namespace, way=way)
@@ -72,6 +74,7 @@ def _rows(seconds: Seconds, *, size: int, requests_per_service: float) -> list[R
             limit=limit,
         )
         for way, beside, limit in pairs
+        if way in seconds
     ]
     return [*rows, Row("core: requests per service", size, requests_per_service, "")]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -34,9 +35,14 @@ _ARGUMENTS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Run:
-    """One command: wall time, and the most memory its provider plugin ever held (0: no plugin)."""
+    """One command: wall time, and what it took of the machine (0 of a plugin: there was none).
+
+    ``cpu_seconds`` are those of the engine, the program and the plugin together.
+    """
 
     seconds: float
+    cpu_seconds: float
+    plugin_cpu_seconds: float
     plugin_peak_bytes: int
 
 
@@ -65,7 +71,7 @@ class Stack:
         self, arguments: list[str], environ: Mapping[str, str], *, timeout_seconds: float
     ) -> Run:
         command = ["pulumi", *arguments, "--non-interactive"]
-        started = time.monotonic()
+        started, cpu_started = time.monotonic(), _cpu_seconds_of_children()
         with self._log.open("w") as log:
             process = subprocess.Popen(
                 command,
@@ -77,7 +83,7 @@ class Stack:
                 start_new_session=True,
             )
             try:
-                peak = _plugin_peak(process, deadline=started + timeout_seconds)
+                plugin = _follow_plugin(process, deadline=started + timeout_seconds)
             finally:
                 if process.poll() is None:
                     os.killpg(process.pid, signal.SIGKILL)
@@ -89,22 +95,39 @@ class Stack:
                 f"{' '.join(command)} ended with {process.returncode} after {seconds:.0f} s "
                 f"(limit {timeout_seconds:.0f} s):\n{end}"
             )
-        return Run(seconds, peak)
+        cpu_seconds = _cpu_seconds_of_children() - cpu_started
+        return Run(seconds, cpu_seconds, plugin.cpu_seconds, plugin.peak_bytes)
 
 
-def _plugin_peak(process: subprocess.Popen[bytes], *, deadline: float) -> int:
-    """Wait for ``process`` until ``deadline``; return the peak memory of the plugin below it."""
+@dataclass(frozen=True)
+class _Plugin:
+    """What the provider's process took."""
+
+    peak_bytes: int = 0
+    cpu_seconds: float = 0.0
+
+
+def _follow_plugin(process: subprocess.Popen[bytes], *, deadline: float) -> _Plugin:
+    """Wait for ``process`` until ``deadline``; return what the plugin below it took."""
     plugin: psutil.Process | None = None
-    peak, search_at = 0, 0.0
+    seen, search_at = _Plugin(), 0.0
     while process.poll() is None and time.monotonic() < deadline:
         if plugin is None and time.monotonic() >= search_at:
             # Looking through all processes costs what is measured; once found it is cheap.
             plugin, search_at = _plugin_below(process.pid), time.monotonic() + _SEARCH_SECONDS
         if plugin is not None:
             with contextlib.suppress(psutil.Error):
-                peak = max(peak, plugin.memory_info().rss)
+                cpu = plugin.cpu_times()
+                peak = max(seen.peak_bytes, plugin.memory_info().rss)
+                seen = _Plugin(peak, cpu.user + cpu.system)
         time.sleep(_POLL_SECONDS)
-    return peak
+    return seen
+
+
+def _cpu_seconds_of_children() -> float:
+    """Return the processor time of all ended children and theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _plugin_below(pid: int) -> psutil.Process | None:

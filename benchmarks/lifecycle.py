@@ -34,13 +34,19 @@ class _Figures:
 
     seconds: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
     peak_mb: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    cpu_seconds: dict[tuple[str, str], list[float]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     writes: int = 0
     lists: int = 0
     reads: int = 0
 
 
 def measure_lifecycle(site: Site, *, size: int, repeats: int, wanted: Collection[str]) -> list[Row]:
-    """Return the ``wanted`` rows of stacks with ``size`` services, each lived ``repeats`` times."""
+    """Return the ``wanted`` rows of stacks with ``size`` services, each lived ``repeats`` times.
+
+    More services than there are GPUs for never become available: those are only accepted.
+    """
     figures = _Figures()
     lives = [
         _Life(site, kind, size=size, figures=figures, wanted=wanted) for kind in (_FLOOR, _FLEET)
@@ -48,8 +54,8 @@ def measure_lifecycle(site: Site, *, size: int, repeats: int, wanted: Collection
     for turn in range(repeats):
         turn_of = f"{turn + 1} of {repeats}"
         for life in lives if turn % 2 == 0 else reversed(lives):
-            life.live(turn_of)
-        if "up" in wanted:
+            life.live(turn_of, is_last=turn + 1 == repeats)
+        if "up" in wanted and lives[-1].until == "available":
             lives[-1].live_briefly("up, accepted", turn_of, until="accepted")
     if "up" in wanted and size <= _CHECKPOINTS_UP_TO:
         for life in lives:
@@ -74,14 +80,17 @@ class _Life:
         self._size = size
         self._figures = figures
         self._wanted = wanted
+        self.until = "available" if size <= site.gpus else "accepted"
         name = f"{kind}-{size}"
         self._stack = Stack(name, folder=site.folder / "stacks", environ=site.environ())
 
-    def live(self, turn: str) -> None:
+    def live(self, turn: str, *, is_last: bool) -> None:
         """Go through every wanted step, keeping what each took."""
         namespace = self._site.create_namespace()
-        run = self._run("up", "up", turn, namespace=namespace)
-        self._figures.peak_mb[self._kind].append(run.plugin_peak_bytes / 1e6)
+        step = "up" if self.until == "available" else "up, accepted"
+        before = self._site.cpu_seconds()
+        run = self._run("up", step, turn, namespace=namespace)
+        self._keep_shares(run, of_plane=self._site.cpu_seconds() - before)
         self._site.settle()
         if "preview" in self._wanted:
             self._run("preview", "preview", turn, namespace=namespace)
@@ -94,11 +103,13 @@ class _Life:
                 self._run("refresh", "refresh", turn, namespace=namespace, counted=True)
             self._figures.lists = max(self._figures.lists, lists_in(requests))
             self._figures.reads = max(self._figures.reads, requests.total())
+        if is_last and "destroy" not in self._wanted:
+            return  # the plane goes anyway
         self._run("destroy", "destroy", turn, namespace=namespace)
         self._site.delete_namespace(namespace)
 
     def live_briefly(
-        self, step: str, turn: str, *, until: str = "available", checkpoints: bool = False
+        self, step: str, turn: str, *, until: str = "", checkpoints: bool = False
     ) -> None:
         """Only come up and go, keeping what coming up took as ``step``."""
         namespace = self._site.create_namespace()
@@ -107,6 +118,16 @@ class _Life:
         self._run("destroy", f"destroy after {step}", turn, namespace=namespace)
         self._site.delete_namespace(namespace)
 
+    def _keep_shares(self, run: Run, *, of_plane: float) -> None:
+        self._figures.peak_mb[self._kind].append(run.plugin_peak_bytes / 1e6)
+        shares = {
+            "control plane": of_plane,
+            "provider": run.plugin_cpu_seconds,
+            "engine and program": run.cpu_seconds - run.plugin_cpu_seconds,
+        }
+        for whose, seconds in shares.items():
+            self._figures.cpu_seconds[self._kind, whose].append(seconds)
+
     def _run(
         self,
         verb: str,
@@ -114,7 +135,7 @@ class _Life:
         turn: str,
         *,
         namespace: str,
-        until: str = "available",
+        until: str = "",
         checkpoints: bool = False,
         counted: bool = False,
     ) -> Run:
@@ -123,7 +144,7 @@ class _Life:
             "BENCHMARK_KIND": self._kind,
             "BENCHMARK_SIZE": str(self._size),
             "BENCHMARK_NAMESPACE": namespace,
-            "BENCHMARK_UNTIL": until,
+            "BENCHMARK_UNTIL": until or self.until,
             "PULUMI_SKIP_CHECKPOINTS": str(not checkpoints).lower(),
             "KUBECONFIG": str(site.counted_kubeconfig if counted else site.kubeconfig),
         }
@@ -160,8 +181,23 @@ def _rows(figures: _Figures, *, size: int) -> list[tuple[str, Row]]:
         for step, name, limit in timed
         if (seconds := figures.seconds[_FLEET, name])
     ]
+    shares = [
+        (
+            "up",
+            row_of(
+                f"up: CPU of {whose}",
+                size,
+                seconds,
+                "s",
+                baselines=figures.cpu_seconds[_FLOOR, whose],
+            ),
+        )
+        for (kind, whose), seconds in list(figures.cpu_seconds.items())
+        if kind == _FLEET
+    ]
     return [
         *rows,
+        *shares,
         ("noop", Row("up again: write requests", size, figures.writes, "", limit=0)),
         ("refresh", Row(LISTS, size, figures.lists, "")),
         ("refresh", Row("refresh: all requests", size, figures.reads, "")),

@@ -24,6 +24,7 @@ from benchmarks.services import GPU_NODES
 from modelfleet.cluster.kubeconfig import load_access
 from modelfleet.cluster.tls import tls_context
 from modelfleet.local import Plane, Progress
+from modelfleet.local.gpus import gpu_pools
 
 COUNTED_USER = "modelfleet"
 """The plane's second user, whose requests its API server writes down."""
@@ -70,6 +71,11 @@ class Site:
         """What the API server says about the requests of the counted user."""
         return AuditLog(self._plane.audit_log)
 
+    @property
+    def gpus(self) -> int:
+        """How many GPUs the plane's nodes have together."""
+        return sum(pool.gpus_per_node * pool.nodes for pool in gpu_pools(GPU_NODES))
+
     def environ(self) -> dict[str, str]:
         """The whole environment of a command that uses the plane, and finds this package."""
         folders = [str(Path(__file__).resolve().parent.parent), os.environ.get("PYTHONPATH", "")]
@@ -103,13 +109,17 @@ class Site:
             time.sleep(0.5)
         self.settle()
 
+    def cpu_seconds(self) -> float:
+        """Return the processor time that the control plane has taken so far."""
+        return sum(map(_cpu_seconds, self._processes))
+
     def settle(self) -> None:
         """Return when the plane is at rest, or after a bounded time all the same."""
         deadline = time.monotonic() + _QUIET_SECONDS
         while time.monotonic() < deadline:
-            before = sum(map(_cpu_seconds, self._processes))
+            before = self.cpu_seconds()
             time.sleep(1)
-            if (sum(map(_cpu_seconds, self._processes)) - before) * 100 < _QUIET_CPU_PERCENT:
+            if (self.cpu_seconds() - before) * 100 < _QUIET_CPU_PERCENT:
                 return
 
     def versions(self) -> dict[str, str]:
