@@ -137,24 +137,27 @@ def word(value: Scalar) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def option(name: str, value: Scalar | tuple[Scalar, ...], *, repeated: bool) -> list[str]:
+def option(
+    name: str, value: Scalar | tuple[Scalar, ...], *, repeated: bool, attached: bool = True
+) -> list[str]:
     """Return the words of one option: true is a bare flag, false its negation.
 
-    A list is ``--name a b``, or ``--name a --name b`` where ``repeated``.
+    A list is ``--name a b``, or ``--name a --name b`` where ``repeated``. Most parsers take a value
+    that begins with a dash for the next option unless it is ``attached`` with an equals sign; some
+    know no equals sign, and take whatever follows.
     """
     if isinstance(value, bool):
         return [f"--{name}" if value else f"--no-{name}"]
     if isinstance(value, tuple):
         words = [word(item) for item in value]
         if repeated:
-            return [part for each in words for part in _pair(name, each)]
+            return [part for each in words for part in _pair(name, each, attached)]
         return [f"--{name}", *words]
-    return _pair(name, word(value))
+    return _pair(name, word(value), attached)
 
 
-def _pair(name: str, value: str) -> list[str]:
-    # Parsers take a value that begins with a dash for the next option, unless it is attached.
-    return [f"--{name}={value}"] if value.startswith("-") else [f"--{name}", value]
+def _pair(name: str, value: str, attached: bool) -> list[str]:
+    return [f"--{name}={value}"] if attached and value.startswith("-") else [f"--{name}", value]
 
 
 def environment(
@@ -165,7 +168,7 @@ def environment(
     The declared one comes last, so that its values may refer to the others as ``$(NAME)``.
     """
     result: dict[str, EnvSource] = {**_COMMON_ENV, **own}
-    token = _HUB_TOKENS.get(deployment.model.uri.partition("://")[0])
+    token = HUB_TOKENS.get(deployment.model.uri.partition("://")[0])
     if (credential := deployment.model.credential_name) is not None and token is not None:
         result[token] = SecretKey(*secret_name_and_key(credential))
     declared: dict[str, EnvSource] = {
@@ -187,7 +190,7 @@ _COMMON_ENV: Final[Mapping[str, str]] = {
     "HF_HOME": f"{CACHE_PATH}/huggingface",
 }
 
-_HUB_TOKENS: Final = {"hf": "HF_TOKEN", "modelscope": "MODELSCOPE_API_TOKEN"}
+HUB_TOKENS: Final = {"hf": "HF_TOKEN", "modelscope": "MODELSCOPE_API_TOKEN"}
 """The variable in which a hub's own library looks for its token, by URI scheme."""
 
 _WRITABLE: Final = f"is set by modelfleet to a place under {CACHE_PATH}, which the pod may write"
