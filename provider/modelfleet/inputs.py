@@ -231,7 +231,7 @@ class DeploymentArgs(TypedDict, total=False):
     model: pulumi.Input[ModelSourceArgs | None]
     """The weights. Required. Change: rolling."""
 
-    runtime: pulumi.Input[Literal["vllm"] | RuntimeArgs | None]
+    runtime: pulumi.Input[Literal["vllm", "llama.cpp"] | RuntimeArgs | None]
     """A built-in engine by its name, or a runtime given in full. Default: vllm. Change:
     rolling.
     """
@@ -354,8 +354,8 @@ class DeploymentArgs(TypedDict, total=False):
     """ServiceAccount of the pods; its token is not mounted. Change: rolling."""
 
     pod_overrides: pulumi.Input[Mapping[str, pulumi.Input[Any | None]] | None]
-    """Strategic merge patch on the pod template (`metadata`, `spec`), applied last. Default:
-    empty. Change: rolling.
+    """Strategic merge patch on the pod template (`metadata`, `spec`), applied last; `{$patch:
+    delete}` in place of a value takes it away. Default: empty. Change: rolling.
     """
 
 
@@ -363,10 +363,11 @@ class ModelSourceArgs(TypedDict, total=False):
     """Where the weights come from."""
 
     uri: pulumi.Input[str | None]
-    """`hf://org/name` or `modelscope://org/name` (a hub), `s3://bucket/path`,
-    `gs://bucket/path`, `https://host/file` (fetched), `oci://registry/image:tag` (mounted),
-    `pvc://claim/path` (an existing claim, mounted read-only) or `file:///path` (a path inside
-    the image). Required. Change: rolling.
+    """`hf://org/name` or `modelscope://org/name` (a hub; with `/path/file` one file of it),
+    `s3://bucket/path`, `gs://bucket/path`, `https://host/file` (fetched where the engine does
+    not read them), `oci://registry/image:tag` (mounted; `#folder` of it), `pvc://claim/path`
+    (an existing claim, mounted read-only) or `file:///path` (a path inside the image).
+    Required. Change: rolling.
     """
 
     revision: pulumi.Input[str | None]
@@ -378,8 +379,9 @@ class ModelSourceArgs(TypedDict, total=False):
     """
 
     credential_name: pulumi.Input[str | None]
-    """Secret with what the source asks for: a hub's token (`name` or `name/key`), or the name
-    of a Secret whose keys are environment variables for s3:// and gs://. Change: rolling.
+    """Secret with what the source asks for: the token of a hub or an https:// server (`name` or
+    `name/key`), or for s3:// and gs:// the `name` of a Secret whose keys are environment
+    variables such as AWS_ACCESS_KEY_ID. Change: rolling.
     """
 
 

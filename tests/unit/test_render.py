@@ -476,6 +476,8 @@ OTHER_VALUES: dict[str, Any] = {
     "deployment.strategy.type": "recreate",
     "deployment.strategy.max_surge": 3,
     "deployment.strategy.max_unavailable": 3,
+    "deployment.disruption.min_available": 1,
+    "deployment.disruption.max_unavailable": 1,
 }
 """Another value of every field that is declared to change in place."""
 

@@ -16,7 +16,6 @@ from modelfleet.spec import ModelServiceSpec, deployment, problems_of, service, 
 from modelfleet.spec.fields import ChangeClass, SpecModel, change_class, secret_name_and_key
 from modelfleet.spec.merge import merged
 from modelfleet.spec.refused import (
-    MODEL_SCHEMES_NOT_YET,
     NETWORK_MODES_NOT_YET,
     REFUSED,
     RUNTIMES_NOT_YET,
@@ -71,7 +70,7 @@ def test_six_mistakes_are_six_problems_sorted_by_path() -> None:
         "model_service_name": "Qwen",
         "network_configuration": {"vpc_id": "vpc-1"},
         "deployment": {
-            "model": {"uri": "s3://bucket/model"},
+            "model": {"uri": "ftp://host/model"},
             "gpu": {"count": 3},
             "parallelism": {"tensor": 2},
             "replicas": -1,
@@ -90,7 +89,7 @@ def test_six_mistakes_are_six_problems_sorted_by_path() -> None:
     with pytest.raises(SpecError) as raised:
         spec_of(inputs)
     assert raised.value.problems == tuple(found)
-    assert str(raised.value).startswith("ModelService Qwen: deployment.model.uri: s3:// is not")
+    assert str(raised.value).startswith("ModelService Qwen: deployment.model.uri: ftp:// is not")
 
 
 def test_a_declaration_without_problems_becomes_a_spec() -> None:
@@ -244,12 +243,6 @@ def test_a_value_that_is_not_built_yet_says_so(fields: str, values: tuple[str, .
         assert found.startswith(f"{fields}: {value} is not available yet; must be ")
 
 
-@pytest.mark.parametrize("scheme", MODEL_SCHEMES_NOT_YET)
-def test_a_model_source_that_is_not_built_yet_says_so(scheme: str) -> None:
-    (found,) = problems(hosted({"model": {"uri": f"{scheme}://a/b"}}))
-    assert found.startswith(f"deployment.model.uri: {scheme}:// is not available yet")
-
-
 # Rules between fields
 
 
@@ -269,18 +262,6 @@ def test_a_model_source_that_is_not_built_yet_says_so(scheme: str) -> None:
         (
             hosted(provider_settings={"api_key": "k"}),
             "provider_settings.api_key: belongs to an external provider",
-        ),
-        (hosted({"model": {"uri": "ftp://a"}}), "deployment.model.uri: ftp:// is not a model"),
-        (hosted({"model": {"uri": "hf://a/b/c"}}), "deployment.model.uri: must be hf://org"),
-        (hosted({"model": {"uri": "pvc:///a"}}), "deployment.model.uri: must name a claim"),
-        (hosted({"model": {"uri": "file://a"}}), "deployment.model.uri: must be an absolute"),
-        (
-            hosted({"model": {"uri": "pvc://a", "revision": "r"}}),
-            "deployment.model.revision: has a meaning for hf://",
-        ),
-        (
-            hosted({"model": {"uri": "pvc://a", "credential_name": "r"}}),
-            "deployment.model.credential_name: has a meaning for hf://",
         ),
         (
             hosted({"runtime": FULL, "runtime_version": "v1"}),

@@ -25,7 +25,6 @@ from modelfleet.codegen.shapes import (
 from modelfleet.codegen.typed_dicts import default_text
 from modelfleet.spec.fields import ChangeClass
 from modelfleet.spec.refused import (
-    MODEL_SCHEMES_NOT_YET,
     NETWORK_MODES_NOT_YET,
     NOT_YET,
     REFUSED,
@@ -125,7 +124,6 @@ def _refused(name: str) -> Iterator[str]:
     values = {
         "network_configuration.network_mode": NETWORK_MODES_NOT_YET,
         "deployment.runtime": RUNTIMES_NOT_YET,
-        "scheme of deployment.model.uri": MODEL_SCHEMES_NOT_YET,
     }
     yield ""
     yield f"Values that are {NOT_YET}:"

@@ -9,9 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from modelfleet.engines import full, vllm
+from modelfleet.engines import full, llama_cpp, vllm
 from modelfleet.engines.gpus import GPU_RULES
-from modelfleet.engines.launch import RESERVED_ENV, Engine, Launch, SecretKey, reserved_env_rules
+from modelfleet.engines.launch import (
+    HUB_TOKENS,
+    RESERVED_ENV,
+    Engine,
+    Launch,
+    SecretKey,
+    reserved_env_rules,
+)
+from modelfleet.engines.sources import Reader, source_rule
 from modelfleet.errors import Problem, ProviderBugError
 from modelfleet.spec.deployment import RuntimeSpec
 from modelfleet.spec.rules import Problems, Rule, rule
@@ -20,26 +28,42 @@ from modelfleet.spec.tree import IsUnknown, never_unknown
 
 __all__ = ["ENGINES", "ENGINE_RULES", "Launch", "SecretKey", "launch_of", "pinned"]
 
-ENGINES: Final[Mapping[str, Engine]] = {engine.name: engine for engine in (vllm.ENGINE,)}
+ENGINES: Final[Mapping[str, Engine]] = {
+    engine.name: engine for engine in (vllm.ENGINE, llama_cpp.ENGINE)
+}
 """The built-in engines by the name a declaration gives them."""
 
 DEFAULT_RUNTIME: Final = vllm.NAME
 
 
 @rule(
-    "deployment.model.credential_name", "deployment.env", "deployment.secret_env", names_only=True
+    "deployment.model.uri",
+    "deployment.model.credential_name",
+    "deployment.env",
+    "deployment.secret_env",
+    names_only=True,
 )
-def _one_hub_token(credential_name: str | None, env: Any, secret_env: Any) -> Problems:
+def _one_hub_token(
+    uri: str | None, credential_name: str | None, env: Any, secret_env: Any
+) -> Problems:
+    token = HUB_TOKENS.get((uri or "").partition("://")[0])
     for field, given in (("env", env), ("secret_env", secret_env)):
-        if credential_name is not None and "HF_TOKEN" in (given or {}):
+        if credential_name is not None and token in (given or {}):
             yield Problem(
-                f"deployment.{field}.HF_TOKEN",
+                f"deployment.{field}.{token}",
                 "is set from deployment.model.credential_name; remove one",
             )
 
 
+def _reader(runtime: Any) -> Reader | None:
+    if isinstance(runtime, Mapping):
+        return "a runtime given in full", full.READS
+    return (runtime, ENGINES[runtime].reads) if runtime in ENGINES else None
+
+
 ENGINE_RULES: Final[tuple[Rule, ...]] = (
     _one_hub_token,
+    source_rule(_reader),
     *reserved_env_rules(RESERVED_ENV, applies=lambda runtime: runtime is not None),
     *GPU_RULES,
     *full.RULES,

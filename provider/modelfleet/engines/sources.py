@@ -7,12 +7,15 @@ is in ``fetching``. Pure.
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from modelfleet.engines import fetching
 from modelfleet.engines.launch import CACHE_PATH, MODELS_PATH, ModelLocation
+from modelfleet.errors import Problem
 from modelfleet.spec.deployment import DeploymentSpec, ModelSource
 from modelfleet.spec.fields import secret_name_and_key
+from modelfleet.spec.rules import Problems, Rule
 
 MOUNTED: Final = frozenset({"file", "pvc", "oci"})
 """Schemes that every engine can use: the weights are files in its container."""
@@ -72,7 +75,7 @@ def is_one_file(model: ModelSource) -> bool:
     """Return whether ``model`` is a single file, as far as its declaration tells."""
     scheme, _, rest = model.uri.partition("://")
     if scheme in HUBS:
-        return rest.strip("/").count("/") > 1
+        return _names_a_file(rest)
     return scheme == "https" or model.sha256 is not None or rest.lower().endswith(FILE_SUFFIXES)
 
 
@@ -102,3 +105,35 @@ def fetched_path(model: ModelSource) -> str:
 
 def _joined(mount: str, folder: str) -> str:
     return "/".join(filter(None, (mount, folder.strip("/"))))
+
+
+Reader = tuple[str, frozenset[str]]
+"""What an engine is called, and the URI schemes that it reads by itself."""
+
+
+def source_rule(reader_of: Callable[[Any], Reader | None]) -> Rule:
+    """Return the rule that a model can be had by the engine that is to serve it.
+
+    ``reader_of`` is asked with the declared runtime; None says that nothing is known of it.
+    """
+
+    def check(runtime: Any, uri: str | None) -> Problems:
+        reader = reader_of(runtime)
+        if uri is None or reader is None:
+            return
+        engine, reads = reader
+        scheme, _, rest = uri.partition("://")
+        if scheme in HUBS and scheme not in reads and not _names_a_file(rest):
+            yield Problem(
+                "deployment.model.uri",
+                f"{engine} reads no repository of {scheme}:// by itself; name one file of it "
+                f"({scheme}://organisation/model/path/file), which is fetched before the engine "
+                "starts, or copy the repository to a claim (pvc://) or a bucket (s3://, gs://)",
+            )
+
+    return Rule(("deployment.runtime", "deployment.model.uri"), check, names_only=True)
+
+
+def _names_a_file(rest: str) -> bool:
+    """Return whether what stands behind a hub's scheme is one file, not a whole repository."""
+    return rest.strip("/").count("/") > 1

@@ -35,7 +35,8 @@ def deployment_of(
     if deployment.secret_env:
         # Pods read a Secret once, at start: a change of its values has to change the template.
         hashed = secret_env_hash(deployment, key=hash_key)
-        template["metadata"]["annotations"] = {labels.SECRET_HASH: hashed}
+        annotations_of_pods = template["metadata"].get("annotations") or {}
+        template["metadata"]["annotations"] = {**annotations_of_pods, labels.SECRET_HASH: hashed}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

@@ -15,6 +15,7 @@ from modelfleet.render.fetch import init_containers_of
 from modelfleet.render.hashes import short_hash
 from modelfleet.render.lifetime import shutdown_of
 from modelfleet.render.metadata import selector_of
+from modelfleet.render.overrides import overridden
 from modelfleet.render.placement import placement_of
 from modelfleet.render.volumes import volumes_of
 from modelfleet.spec.service import ModelServiceSpec
@@ -32,7 +33,7 @@ def pod_template_of(spec: ModelServiceSpec) -> dict[str, Any]:
     shutdown = shutdown_of(deployment.drain_seconds, drains=launch.drains)
     before = init_containers_of(deployment, launch=launch)
     volumes = [volume for _, volume in volumes_of(deployment, location=launch.location)]
-    return {
+    template = {
         "metadata": {"labels": selector_of(spec)},
         "spec": {
             **({"initContainers": before} if before else {}),
@@ -46,6 +47,7 @@ def pod_template_of(spec: ModelServiceSpec) -> dict[str, Any]:
             **placement_of(deployment, launch=launch),
         },
     }
+    return overridden(template, deployment.pod_overrides) if deployment.pod_overrides else template
 
 
 def pod_template_hash(spec: ModelServiceSpec) -> str:

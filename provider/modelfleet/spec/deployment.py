@@ -124,10 +124,10 @@ class ModelSource(SpecModel):
 
     uri: ModelUri = declared(
         change=ROLLING,
-        doc="`hf://org/name` or `modelscope://org/name` (a hub), `s3://bucket/path`, "
-        "`gs://bucket/path`, `https://host/file` (fetched), `oci://registry/image:tag` (mounted), "
-        "`pvc://claim/path` (an existing claim, mounted read-only) or `file:///path` (a path "
-        "inside the image).",
+        doc="`hf://org/name` or `modelscope://org/name` (a hub; with `/path/file` one file of it), "
+        "`s3://bucket/path`, `gs://bucket/path`, `https://host/file` (fetched where the engine does "
+        "not read them), `oci://registry/image:tag` (mounted; `#folder` of it), `pvc://claim/path` "
+        "(an existing claim, mounted read-only) or `file:///path` (a path inside the image).",
     )
     revision: Revision | None = declared(
         None, change=ROLLING, doc="Commit, tag or branch of a hub's model. Pin a commit."
@@ -140,8 +140,9 @@ class ModelSource(SpecModel):
     credential_name: SecretName | None = declared(
         None,
         change=ROLLING,
-        doc="Secret with what the source asks for: a hub's token (`name` or `name/key`), or the "
-        "name of a Secret whose keys are environment variables for s3:// and gs://.",
+        doc="Secret with what the source asks for: the token of a hub or an https:// server "
+        "(`name` or `name/key`), or for s3:// and gs:// the `name` of a Secret whose keys are "
+        "environment variables such as AWS_ACCESS_KEY_ID.",
     )
 
 
@@ -174,7 +175,7 @@ class RuntimeSpec(SpecModel):
     )
 
 
-BuiltIn = Literal["vllm"]
+BuiltIn = Literal["vllm", "llama.cpp"]
 """The engines that are built in; ``engines/`` has a file for each."""
 
 
@@ -441,5 +442,6 @@ class DeploymentSpec(SpecModel):
     pod_overrides: dict[str, Any] = declared(
         {},
         change=ROLLING,
-        doc="Strategic merge patch on the pod template (`metadata`, `spec`), applied last.",
+        doc="Strategic merge patch on the pod template (`metadata`, `spec`), applied last; "
+        "`{$patch: delete}` in place of a value takes it away.",
     )

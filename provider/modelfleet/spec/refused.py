@@ -36,8 +36,7 @@ REFUSED: Final[Mapping[str, str]] = {
 }
 
 NETWORK_MODES_NOT_YET: Final = ("PUBLIC", "PUBLIC_AND_PRIVATE")
-MODEL_SCHEMES_NOT_YET: Final = ("modelscope", "s3", "gs", "oci", "https")
-RUNTIMES_NOT_YET: Final = ("sglang", "llama.cpp", "tgi", "ollama", "tei")
+RUNTIMES_NOT_YET: Final = ("sglang", "tgi", "ollama", "tei")
 
 
 def reason_for(path: str, *, known: Iterable[str]) -> str:

@@ -1,50 +1,23 @@
 """Rules between the fields of a ModelService.
 
-Each rule names the paths it looks at; it runs when all of them are known and well-formed, also
-while other fields are unknown or wrong. A rule is a pure function from values to problems.
+Those on models, on pods' storage and disruption, and on overrides have files of their own; all of
+them are in ``SPEC_RULES``. Rules of engines stand with the engines. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping
 from typing import Any
 
 from modelfleet.errors import Problem
-from modelfleet.spec.refused import MODEL_SCHEMES_NOT_YET, NOT_YET
-from modelfleet.spec.tree import value_in
+from modelfleet.spec.model_rules import MODEL_RULES
+from modelfleet.spec.override_rules import OVERRIDE_RULES
+from modelfleet.spec.pod_rules import POD_RULES
+from modelfleet.spec.rule import Problems, Rule, rule
 
-Problems = Iterator[Problem]
+__all__ = ["SPEC_RULES", "Problems", "Rule", "rule"]
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """``check`` is called with the values at ``paths``, in order, defaults filled in.
-
-    A rule that asks for ``names_only`` looks at whether a map is there and at the names in it, not
-    at their values: it also runs while some of those are unknown or wrong, and must not read them.
-    """
-
-    paths: tuple[str, ...]
-    check: Callable[..., Problems]
-    names_only: bool = False
-
-    @cached_property
-    def steps(self) -> tuple[tuple[str, ...], ...]:
-        """The paths, each as its steps."""
-        return tuple(tuple(path.split(".")) for path in self.paths)
-
-    def values_in(self, values: Mapping[str, Any]) -> list[Any]:
-        """Return the values at ``paths`` of a whole spec; None below what is absent."""
-        return [value_in(values, steps) for steps in self.steps]
-
-
-def rule(*paths: str, names_only: bool = False) -> Callable[[Callable[..., Problems]], Rule]:
-    """Make a rule out of a function of the values at ``paths``."""
-    return lambda check: Rule(paths, check, names_only)
 
 
 @rule("deployment", "provider_settings.base_url", names_only=True)
@@ -79,28 +52,6 @@ def _hosted_has_no_provider_key(deployment: Any, credential_name: Any, api_key: 
         yield Problem("credential_name", advice)
     if api_key is not None:
         yield Problem("provider_settings.api_key", advice)
-
-
-@rule("deployment.model.uri", "deployment.model.revision", "deployment.model.credential_name")
-def _model_source(uri: str | None, revision: str | None, credential_name: str | None) -> Problems:
-    if uri is None:
-        return
-    scheme, _, rest = uri.partition("://")
-    path = "deployment.model.uri"
-    if scheme in MODEL_SCHEMES_NOT_YET:
-        yield Problem(path, f"{scheme}:// is {NOT_YET}; use hf://, pvc:// or file://")
-    elif scheme not in ("hf", "pvc", "file"):
-        yield Problem(path, f"{scheme}:// is not a model source; use hf://, pvc:// or file://")
-    elif scheme == "hf" and rest.count("/") > 1:
-        yield Problem(path, "must be hf://organisation/model or hf://model")
-    elif scheme == "pvc" and not rest.partition("/")[0]:
-        yield Problem(path, "must name a claim: pvc://claim/path")
-    elif scheme == "file" and not rest.startswith("/"):
-        yield Problem(path, "must be an absolute path: file:///models/x")
-    if scheme != "hf" and revision is not None:
-        yield Problem("deployment.model.revision", "has a meaning for hf:// models only")
-    if scheme != "hf" and credential_name is not None:
-        yield Problem("deployment.model.credential_name", "has a meaning for hf:// models only")
 
 
 @rule("deployment.runtime", "deployment.runtime_version")
@@ -212,7 +163,7 @@ SPEC_RULES: tuple[Rule, ...] = (
     _hosted_or_external,
     _one_key,
     _hosted_has_no_provider_key,
-    _model_source,
+    *MODEL_RULES,
     _version_of_a_built_in,
     _parallelism_uses_every_gpu,
     _one_value_per_variable,
@@ -220,4 +171,6 @@ SPEC_RULES: tuple[Rule, ...] = (
     _a_rollout_can_move,
     _tolerations_compare_what_they_say,
     _affinity_is_in_kubernetes_words,
+    *POD_RULES,
+    *OVERRIDE_RULES,
 )
