@@ -27,6 +27,7 @@ PLANNED: Mapping[str, Any] = {
     "model_names": ["benchmarks/svc-0000"],
     "access_name": "benchmarks/svc-0000",
     "gpu_total": 1,
+    "renderer_version": 2,
     "pod_template_hash": "0123456789",
 }
 LIVE: Mapping[str, Any] = {
@@ -36,7 +37,7 @@ LIVE: Mapping[str, Any] = {
     "last_updated_at": "2026-01-01T00:00:00Z",
     "cluster_uid": "00000000-0000-0000-0000-000000000000",
     "incarnation": "0123456789abcdef",
-    "schema_version": 1,
+    "schema_version": 2,
 }
 
 

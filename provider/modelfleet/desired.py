@@ -14,7 +14,7 @@ from modelfleet.cluster.mirror import Key
 from modelfleet.cluster.objects import KINDS, SECRET, Object, Ref
 from modelfleet.cluster.ownership import Ownership
 from modelfleet.cluster.records import Record, record_annotations, refuse_too_large
-from modelfleet.errors import ConfigError
+from modelfleet.errors import ConfigError, ConflictError
 from modelfleet.render import (
     RENDERER_VERSION,
     Identity,
@@ -35,7 +35,8 @@ class Desired:
     ``incarnation`` names one creation of it. ``former_owner`` (a renamed stack) may be taken over.
     ``cluster_uid``, where known, must be that of the cluster. ``prior`` is the spec in force, None
     where this creates the service: what ``spec`` no longer has of it is removed, and
-    ``wait.on_failure: rollback`` returns to it.
+    ``wait.on_failure: rollback`` returns to it. Pods are made by ``renderer_version``, and those of
+    ``prior`` by ``prior_renderer_version``.
     """
 
     spec: ModelServiceSpec
@@ -45,6 +46,8 @@ class Desired:
     former_owner: str | None = None
     cluster_uid: str = ""
     prior: ModelServiceSpec | None = None
+    renderer_version: int = RENDERER_VERSION
+    prior_renderer_version: int = RENDERER_VERSION
 
     @property
     def id(self) -> str:
@@ -99,6 +102,8 @@ class Desired:
             owner=self.former_owner or self.owner,
             former_owner=self.owner,
             prior=self.spec,
+            renderer_version=self.prior_renderer_version,
+            prior_renderer_version=self.renderer_version,
         )
 
     def objects(self, *, cluster_uid: str, hash_key: bytes) -> list[Object]:
@@ -118,7 +123,7 @@ class Desired:
                 cluster_uid=cluster_uid,
                 spec=record_spec_of(self.spec),
                 schema_version=SPEC_SCHEMA_VERSION,
-                renderer_version=RENDERER_VERSION,
+                renderer_version=self.renderer_version,
             )
         )
         refuse_too_large(self.subject, record)
@@ -128,7 +133,13 @@ class Desired:
             incarnation=self.incarnation,
             cluster_uid=cluster_uid,
         )
-        return objects_of(self.spec, identity=identity, hash_key=hash_key, annotations=record)
+        return objects_of(
+            self.spec,
+            identity=identity,
+            hash_key=hash_key,
+            annotations=record,
+            renderer_version=self.renderer_version,
+        )
 
     def _refs(self, *, hosted: bool) -> list[Ref]:
         return [
@@ -142,6 +153,24 @@ class Desired:
 def new_incarnation() -> str:
     """Return the random name of one creation of one service."""
     return secrets.token_hex(8)
+
+
+def refuse_newer(record: Record) -> None:
+    """Raise ConflictError where this release cannot tell what ``record`` says.
+
+    A newer one declared it in a form that is not known here, or made its pods in another way.
+    """
+    for what, version, known in (
+        ("schema", record.schema_version, SPEC_SCHEMA_VERSION),
+        ("renderer", record.renderer_version, RENDERER_VERSION),
+    ):
+        if version > known:
+            raise ConflictError(
+                str(record),
+                f"its record has {what} version {version}, this modelfleet knows up to {known}: "
+                "it was made by a newer one",
+                hint="Upgrade modelfleet.",
+            )
 
 
 def protection_error(service_id: str, *, verb: str) -> ConfigError:

@@ -15,7 +15,7 @@ from modelfleet import labels
 from modelfleet.cluster.managed_fields import managers_of, taken
 from modelfleet.cluster.objects import Object, Ref, ref_of
 from modelfleet.cluster.records import record_of
-from modelfleet.desired import Desired
+from modelfleet.desired import Desired, refuse_newer
 from modelfleet.diff import differences
 from modelfleet.drift import drift_of
 from modelfleet.render import record_spec_of
@@ -44,17 +44,16 @@ def found_of(
 ) -> Found:
     """Return what is found of ``desired`` among its live ``objects``, its primary one being there.
 
-    What was applied last is compared, by its record: after a refresh the state holds live values,
-    which would not look like drift any more.
+    What was applied last is compared, by its record and as the renderer of that time made it: after
+    a refresh the state holds live values, which would not look like drift any more.
 
     Raises:
         ConflictError: a newer modelfleet wrote the record.
     """
-    applied_spec = _applied_spec(objects[desired.primary_ref], otherwise=desired.spec)
-    applied = replace(desired, spec=applied_spec)
+    applied = _applied(objects[desired.primary_ref], otherwise=desired)
     key = hash_key_in(objects.get(desired.env_secret_ref))
     expected = applied.objects(cluster_uid=cluster_uid, hash_key=key or b"")
-    declaration = record_spec_of(applied_spec)
+    declaration = record_spec_of(applied.spec)
     drift = drift_of(
         declaration,
         taken=[
@@ -66,21 +65,25 @@ def found_of(
         missing=[ref for obj in expected if (ref := ref_of(obj)) not in objects],
     )
     declared: dict[Path, Any] = {}
-    if applied_spec is not desired.spec:
+    if applied.spec is not desired.spec:
         since = differences(record_spec_of(desired.spec), declaration)
         declared = {path: value for path, (_, value) in since.items()}
     return Found(service, drift=drift.sentences, live={**declared, **drift.live})
 
 
-def _applied_spec(primary: Object, *, otherwise: ModelServiceSpec) -> ModelServiceSpec:
-    """Return the spec that was applied last, ``otherwise`` where the record does not tell."""
+def _applied(primary: Object, *, otherwise: Desired) -> Desired:
+    """Return what was applied last, ``otherwise`` where the record does not tell."""
     where = ("metadata", "annotations", labels.RECORD)
     if any(manager.operation == "Update" for manager in managers_of(primary, where)):
         return otherwise  # edited by hand, which is drift itself
     record = record_of(primary)
-    if record is None or record.spec == record_spec_of(otherwise):
+    if record is None:
         return otherwise
+    refuse_newer(record)
+    applied = replace(otherwise, renderer_version=record.renderer_version)
+    if record.spec == record_spec_of(otherwise.spec):
+        return applied
     try:
-        return ModelServiceSpec.model_validate(record.spec)
+        return replace(applied, spec=ModelServiceSpec.model_validate(record.spec))
     except ValidationError:
-        return otherwise
+        return applied

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from modelfleet.engines import ENGINE_RULES, pinned
 from modelfleet.errors import Problem
-from modelfleet.render import pod_template_hash
+from modelfleet.render import RENDERER_VERSION, pod_template_hash
 from modelfleet.render.planned import PLANNED
 from modelfleet.spec.rules import SPEC_RULES
 from modelfleet.spec.service import ModelServiceSpec
@@ -43,6 +43,14 @@ _FORMULAS: Final = {
 
 
 @dataclass(frozen=True)
+class Rendered:
+    """What runs: pods that ``renderer_version`` made, whose template has this hash."""
+
+    renderer_version: int
+    pod_template_hash: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """``inputs`` with fixed defaults, the ``values`` known beforehand, and every problem.
 
@@ -58,13 +66,14 @@ def plan(
     inputs: Mapping[str, Any],
     *,
     prior: Mapping[str, Any] | None = None,
+    rendered: Rendered | None = None,
     is_unknown: IsUnknown = never_unknown,
     unknown: object = None,
 ) -> Plan:
     """Return the plan of the ModelService declared by ``inputs``.
 
-    ``prior`` is the declaration in force, for the defaults it has fixed; ``unknown`` is put
-    where a value depends on one for which ``is_unknown`` holds.
+    ``prior`` is the declaration in force, for the defaults it has fixed, and ``rendered`` what was
+    made of it; ``unknown`` is put where a value depends on one for which ``is_unknown`` holds.
     """
     complete = {**_IDENTITY, **pinned(pruned(inputs), prior, is_unknown=is_unknown)}
     result = validated(complete, is_unknown=is_unknown, rules=RULES)
@@ -75,13 +84,17 @@ def plan(
             name: formula(*(value_in(result.values, path) for path in paths))
             for name, (paths, formula) in _FORMULAS.items()
         }
-        values["pod_template_hash"] = pod_template_hash(spec) if spec.hosted else ""
+        secrets_stay = _secret_env(complete) == _secret_env(prior or {})
+        version = _renderer_version(spec, rendered=rendered, secrets_stay=secrets_stay)
+        values["renderer_version"] = version
+        values["pod_template_hash"] = pod_template_hash(spec, renderer_version=version)
     else:
         values = {
             name: _value(paths, formula, complete, is_unknown=is_unknown, unknown=unknown)
             for name, (paths, formula) in _FORMULAS.items()
         }
         hosted = complete.get("deployment") is not None
+        values["renderer_version"] = _possible_version(rendered, hosted=hosted, unknown=unknown)
         values["pod_template_hash"] = unknown if hosted else ""
     return Plan(inputs=complete, values=values, problems=())
 
@@ -93,6 +106,36 @@ def spec_of(inputs: Mapping[str, Any]) -> ModelServiceSpec:
         SpecError: with every problem.
     """
     return _spec_of(inputs, rules=RULES)
+
+
+def _renderer_version(
+    spec: ModelServiceSpec, *, rendered: Rendered | None, secrets_stay: bool
+) -> int:
+    """Return the renderer that made the pods while they can stay, else the newest.
+
+    A new release of modelfleet so restarts nothing, and what it renders better comes with the next
+    change that replaces pods anyway.
+    """
+    if rendered is None:
+        return RENDERER_VERSION
+    kept = rendered.renderer_version
+    stays = pod_template_hash(spec, renderer_version=kept) == rendered.pod_template_hash
+    return kept if stays and secrets_stay else RENDERER_VERSION
+
+
+def _secret_env(inputs: Mapping[str, Any]) -> Any:
+    """Return the secret environment, of whose values the hash of a pod template tells nothing."""
+    deployment = inputs.get("deployment")
+    return (deployment.get("secret_env") or {}) if isinstance(deployment, Mapping) else {}
+
+
+def _possible_version(rendered: Rendered | None, *, hosted: bool, unknown: object) -> Any:
+    """Return the renderer where it does not matter what is still unknown, else ``unknown``."""
+    if rendered is None or rendered.renderer_version == RENDERER_VERSION:
+        return RENDERER_VERSION
+    if hosted:
+        return unknown
+    return RENDERER_VERSION if rendered.pod_template_hash else rendered.renderer_version
 
 
 def _value(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 OWNER: Final = "owner"
 """The one input that is not declared on the resource itself: to whom its objects belong."""
 
-_BOOKKEEPING: Final = frozenset({"incarnation", "schema_version", "drift"})
+_BOOKKEEPING: Final = frozenset({"incarnation", "schema_version", "renderer_version", "drift"})
 """What the provider keeps in the state beside the outputs; of no use to a program."""
 
 _NOT_AN_INPUT: Final = "is an output, not an input"

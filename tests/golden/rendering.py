@@ -13,13 +13,14 @@ from typing import Any, Final
 import yaml
 
 from modelfleet.engines import ENGINE_RULES, pinned
-from modelfleet.render import Identity, objects_of, planned_of
+from modelfleet.render import RENDERER_VERSION, Identity, objects_of, planned_of
 from modelfleet.spec import spec_of
 from modelfleet.spec.rules import SPEC_RULES
 
 CASES: Final = Path(__file__).parent / "render"
 INPUT: Final = ".input.yaml"
 OUTPUT: Final = ".output.yaml"
+EARLIER: Final = "renderer-"
 
 IDENTITY: Final = Identity(
     owner="acme/fleet/prod",
@@ -34,7 +35,7 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def rendered_text(declaration: dict[str, Any]) -> str:
+def rendered_text(declaration: dict[str, Any], *, renderer_version: int = RENDERER_VERSION) -> str:
     """Return planned values and objects of ``declaration``, as YAML documents."""
     spec = spec_of(pinned(declaration, None), rules=(*SPEC_RULES, *ENGINE_RULES))
     objects = objects_of(
@@ -42,9 +43,23 @@ def rendered_text(declaration: dict[str, Any]) -> str:
         identity=IDENTITY,
         hash_key=base64.b64decode("a2V5IG9mIHRoZSBleGFtcGxlcw=="),
         annotations={"modelfleet.dev/record": "{}"},
+        renderer_version=renderer_version,
     )
-    documents = [{"planned": planned_of(spec)}, *objects]
+    documents = [{"planned": planned_of(spec, renderer_version=renderer_version)}, *objects]
     return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def recorded_outputs() -> list[tuple[int, str]]:
+    """Return every earlier renderer with the names of the cases that it rendered."""
+    return sorted(
+        (int(path.parent.name.removeprefix(EARLIER)), path.name.removesuffix(OUTPUT))
+        for path in CASES.parent.glob(f"{EARLIER}*/*{OUTPUT}")
+    )
+
+
+def recorded_in(version: int) -> Path:
+    """Return the folder with what was rendered by an earlier renderer."""
+    return CASES.parent / f"{EARLIER}{version}"
 
 
 def case_names() -> list[str]:
@@ -52,9 +67,9 @@ def case_names() -> list[str]:
     return sorted(path.name.removesuffix(INPUT) for path in CASES.glob(f"*{INPUT}"))
 
 
-def declaration_of(case: str) -> dict[str, Any]:
+def declaration_of(case: str, *, folder: Path = CASES) -> dict[str, Any]:
     """Return what ``case`` declares."""
-    declaration: dict[str, Any] = yaml.safe_load((CASES / f"{case}{INPUT}").read_text())
+    declaration: dict[str, Any] = yaml.safe_load((folder / f"{case}{INPUT}").read_text())
     return declaration
 
 

@@ -18,9 +18,11 @@ from pulumi.dynamic import Config, ConfigureRequest
 from writing import Kubectl, in_thread
 
 from modelfleet.adapters.dynamic.provider import ModelServiceProvider
+from modelfleet.adapters.dynamic.state import SCHEMA_VERSION
 from modelfleet.clusters import CONFIG_KEY
 from modelfleet.errors import ConfigError, NotReadyError, SpecError
 from modelfleet.fleet import Fleet
+from modelfleet.render import RENDERER_VERSION
 from modelfleet.spec.merge import merged
 
 Props = dict[str, Any]
@@ -91,7 +93,8 @@ async def test_a_state_has_what_was_declared_what_was_planned_and_what_is_live(
     assert state["status"] == "READY"
     assert state["owner"] == OWNER
     assert len(state["incarnation"]) == 16
-    assert state["schema_version"] == 1
+    assert state["renderer_version"] == RENDERER_VERSION
+    assert state["schema_version"] == SCHEMA_VERSION
 
 
 async def test_an_update_keeps_the_incarnation_and_a_second_create_has_its_own(
@@ -217,7 +220,7 @@ async def test_a_state_that_todays_rules_would_refuse_can_be_read_updated_and_de
 async def test_a_state_of_a_newer_release_is_refused_by_every_verb(
     provider: ModelServiceProvider, fleet: Fleet, namespace: str
 ) -> None:
-    state = {**await created(provider, external(namespace)), "schema_version": 2}
+    state = {**await created(provider, external(namespace)), "schema_version": 99}
     id_, news = state["model_service_id"], checked(provider, external(namespace))
     for verb, arguments in (
         (provider.diff, (id_, state, news)),

@@ -45,6 +45,29 @@ def test_a_renamed_stack_is_said_to_relabel() -> None:
     assert told == "relabels it from a/b/c to a/b/d"
 
 
+def test_what_a_newer_renderer_changes_is_told_with_the_change_it_comes_with() -> None:
+    told = announced(hosted(), hosted({"cpu": 8}), news={"renderer_version": 2.0})
+    assert told == (
+        "rolling, pods are replaced while others serve: deployment.cpu 4 → 8; "
+        "with that renderer_version 1 → 2: engines and hub clients send no usage statistics "
+        "(DO_NOT_TRACK, HF_HUB_DISABLE_TELEMETRY)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("olds", "news"),
+    [
+        ({}, {}),
+        ({"renderer_version": 2}, {"renderer_version": 2.0}),
+        ({}, {"renderer_version": Unknown()}),  # type: ignore[no-untyped-call]
+    ],
+)
+def test_a_renderer_that_stays_or_is_not_known_yet_is_not_told(
+    olds: dict[str, Any], news: dict[str, Any]
+) -> None:
+    assert "renderer" not in announced(hosted(), hosted({"cpu": 8}), olds=olds, news=news)
+
+
 @pytest.mark.parametrize(
     ("desired", "after", "is_told"),
     [

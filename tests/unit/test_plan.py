@@ -1,6 +1,7 @@
 """What a declaration will become, as far as it can be known beforehand.
 
-Dimensions: kind of service x is everything known x is there a declaration in force.
+Dimensions: kind of service x is everything known x is there a declaration in force, and which
+renderer made its pods.
 """
 
 from __future__ import annotations
@@ -22,23 +23,31 @@ from declarations import (
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from modelfleet.diff import diff, heaviest
 from modelfleet.engines import ENGINES
 from modelfleet.errors import SpecError
-from modelfleet.plan import Plan, plan, spec_of
-from modelfleet.render import planned_of
+from modelfleet.plan import Plan, Rendered, plan, spec_of
+from modelfleet.render import FIRST_RENDERER, RENDERER_VERSION, planned_of, pod_template_hash
+from modelfleet.spec.fields import ChangeClass
+from modelfleet.spec.merge import merged
 
 NEWEST = ENGINES["vllm"].default_version
 GPU = {"gpu": {"count": 2}, "replicas": 3}
 
 
-def planned(inputs: Mapping[str, Any], prior: Mapping[str, Any] | None = None) -> Plan:
-    return plan(inputs, prior=prior, is_unknown=is_unknown, unknown=UNKNOWN)
+def planned(
+    inputs: Mapping[str, Any],
+    prior: Mapping[str, Any] | None = None,
+    rendered: Rendered | None = None,
+) -> Plan:
+    return plan(inputs, prior=prior, rendered=rendered, is_unknown=is_unknown, unknown=UNKNOWN)
 
 
 def test_a_hosted_service_is_known_whole_before_it_exists() -> None:
     values = planned(hosted(GPU, workspace_id="team")).values
     assert len(values.pop("pod_template_hash")) == 10
     assert values == {
+        "renderer_version": RENDERER_VERSION,
         "model_service_id": "default/qwen",
         "access_name": "team/qwen",
         "endpoint": "http://qwen.default.svc",
@@ -127,6 +136,114 @@ def test_a_runtime_in_full_has_its_version_in_the_image() -> None:
     assert "runtime_version" not in inputs["deployment"]
 
 
+# The renderer
+
+OLDER = range(FIRST_RENDERER, RENDERER_VERSION)
+EVERY_RENDERER = range(FIRST_RENDERER, RENDERER_VERSION + 1)
+
+
+def running(declaration: Mapping[str, Any], renderer_version: int) -> Rendered:
+    """Return what runs once ``declaration`` has been applied by that renderer."""
+    spec = spec_of(planned(declaration).inputs)
+    return Rendered(renderer_version, pod_template_hash(spec, renderer_version=renderer_version))
+
+
+@pytest.mark.parametrize("renderer", OLDER)
+@pytest.mark.parametrize(
+    ("prior", "desired", "is_kept"),
+    [
+        pytest.param(hosted(GPU), hosted(GPU), True, id="nothing"),
+        pytest.param(hosted(GPU), hosted({**GPU, "replicas": 9}), True, id="scaled"),
+        pytest.param(hosted(GPU), hosted(GPU, tags={"team": "a"}), True, id="tagged"),
+        pytest.param(hosted(GPU), hosted({**GPU, "cpu": 8}), False, id="pods replaced"),
+        pytest.param(hosted(GPU), hosted(GPU, workspace_id="w"), False, id="told to the engine"),
+        pytest.param(
+            hosted({**GPU, "secret_env": {"A": "old"}}),
+            hosted({**GPU, "secret_env": {"A": "new"}}),
+            False,
+            id="another secret, which pods read at start",
+        ),
+        pytest.param(external(), external({"model_names": ["a"]}), True, id="external"),
+        pytest.param(external(), hosted(GPU), False, id="it had no pods"),
+    ],
+)
+def test_a_service_keeps_its_renderer_until_its_pods_are_replaced_anyway(
+    prior: dict[str, Any], desired: dict[str, Any], is_kept: bool, renderer: int
+) -> None:
+    values = planned(desired, prior, running(prior, renderer)).values
+    assert values["renderer_version"] == (renderer if is_kept else RENDERER_VERSION)
+
+
+IN_PLACE = st.fixed_dictionaries(
+    {},
+    optional={
+        "description": st.sampled_from(["a", None]),
+        "tags": st.sampled_from([{"team": "b"}, None]),
+        "adopt": st.booleans(),
+        "deployment": st.fixed_dictionaries(
+            {},
+            optional={
+                "replicas": st.integers(0, 4),
+                "strategy": st.sampled_from([{"type": "recreate"}, {"max_surge": 0}]),
+            },
+        ),
+    },
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), declarations, st.sampled_from(EVERY_RENDERER))
+def test_a_change_in_place_keeps_pods_and_renderer_whichever_it_was(
+    data: st.DataObject, prior: dict[str, Any], renderer: int
+) -> None:
+    change = data.draw(IN_PLACE)
+    if "deployment" not in prior:
+        change.pop("deployment", None)
+    desired = data.draw(st.just(merged(prior, change)) | declarations)
+    before = planned(prior)
+    assume(not before.problems)
+    rendered = running(prior, renderer)
+    after = planned(desired, before.inputs, rendered)
+    assume(not after.problems)
+    if heaviest(diff(before.inputs, after.inputs)) in (None, ChangeClass.IN_PLACE):
+        values = after.values
+        assert Rendered(values["renderer_version"], values["pod_template_hash"]) == rendered
+
+
+@settings(max_examples=40, deadline=None)
+@given(declarations, declarations, st.sampled_from(EVERY_RENDERER))
+def test_a_plan_is_of_the_prior_renderer_or_of_the_newest_and_is_stable(
+    prior: dict[str, Any], desired: dict[str, Any], renderer: int
+) -> None:
+    before = planned(prior)
+    assume(not before.problems)
+    after = planned(desired, before.inputs, running(prior, renderer))
+    assume(not after.problems)
+    made = Rendered(after.values["renderer_version"], after.values["pod_template_hash"])
+    assert made.renderer_version in (renderer, RENDERER_VERSION)
+    assert made == running(after.inputs, made.renderer_version)
+    assert planned(desired, after.inputs, made) == after
+
+
+@pytest.mark.parametrize("renderer", OLDER)
+def test_what_is_unknown_leaves_the_renderer_open_where_it_may_change(renderer: int) -> None:
+    partial, rendered = hosted({**GPU, "cpu": UNKNOWN}), running(hosted(GPU), renderer)
+    newest = running(hosted(GPU), RENDERER_VERSION)
+    far = external({"model_names": UNKNOWN})
+    values = [
+        planned(each, prior, what).values["renderer_version"]
+        for each, prior, what in (
+            (partial, hosted(GPU), rendered),
+            (partial, hosted(GPU), newest),
+            (partial, None, None),
+            (far, external(), running(external(), renderer)),
+            (far, hosted(GPU), rendered),
+        )
+    ]
+    assert is_unknown(values[0])
+    assert values[1:] == [RENDERER_VERSION, RENDERER_VERSION, renderer, RENDERER_VERSION]
+
+
 # Unknowns
 
 
@@ -154,15 +271,18 @@ def test_what_depends_on_an_unknown_is_unknown_and_nothing_else(
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.data(), declarations)
+@given(st.data(), declarations, st.sampled_from(EVERY_RENDERER))
 def test_what_is_planned_with_unknowns_stays_true_once_they_are_known(
-    data: st.DataObject, declaration: dict[str, Any]
+    data: st.DataObject, declaration: dict[str, Any], renderer: int
 ) -> None:
-    whole = planned(declaration)
+    prior = planned(data.draw(declarations))
+    assume(not prior.problems)
+    rendered = data.draw(st.none() | st.just(running(prior.inputs, renderer)))
+    whole = planned(declaration, prior.inputs, rendered)
     assume(not whole.problems)
     partial_declaration = data.draw(with_unknowns(declaration))
 
-    partial = planned(partial_declaration)
+    partial = planned(partial_declaration, prior.inputs, rendered)
 
     assert partial.problems == ()
     for name, value in partial.values.items():
@@ -186,7 +306,8 @@ def test_it_never_raises_and_changes_nothing_that_it_is_given(
 def test_it_says_what_will_be_rendered(declaration: dict[str, Any]) -> None:
     result = planned(declaration)
     assume(not result.problems)
-    assert result.values == planned_of(spec_of(result.inputs))
+    newest = {"renderer_version": RENDERER_VERSION}
+    assert result.values == planned_of(spec_of(result.inputs)) | newest
 
 
 # spec_of

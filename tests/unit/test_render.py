@@ -447,7 +447,8 @@ def test_planned_values_are_computed_from_raw_numbers_too() -> None:
 
 def test_the_hash_of_a_template_is_frozen() -> None:
     # Changed on purpose only: every pod of every fleet restarts with it.
-    assert pod_template_hash(hosted()) == "29fe5d028c"
+    assert pod_template_hash(hosted(), renderer_version=1) == "29fe5d028c"
+    assert pod_template_hash(hosted(), renderer_version=2) == "1d5edd8b84"
 
 
 # Which changes reach the pods

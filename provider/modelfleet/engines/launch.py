@@ -166,6 +166,7 @@ def environment(
     """Return the environment: ours, the engine's ``own``, then the declared one by name.
 
     The declared one comes last, so that its values may refer to the others as ``$(NAME)``.
+    Telemetry may be declared back on.
     """
     result: dict[str, EnvSource] = {**_COMMON_ENV, **own}
     token = HUB_TOKENS.get(deployment.model.uri.partition("://")[0])
@@ -179,8 +180,19 @@ def environment(
     }
     secret = labels.env_secret_name(spec.model_service_name)
     declared |= {name: SecretKey(secret, name) for name in deployment.secret_env}
-    return result | dict(sorted(declared.items()))
+    quiet = {name: value for name, value in NO_TELEMETRY.items() if name not in declared}
+    return {**quiet, **result, **dict(sorted(declared.items()))}
 
+
+NO_TELEMETRY: Final[Mapping[str, str]] = {
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+"""What a model server tells its makers is its operator's choice, so it is off unless declared.
+
+The first is honoured by vLLM (``vllm/usage/usage_lib.py``) and recent hub clients, the second by
+hub clients of any age (``huggingface_hub/constants.py``); both read in November 2026.
+"""
 
 _COMMON_ENV: Final[Mapping[str, str]] = {
     # Images are built for root; under our user, home and caches must be somewhere writable, and

@@ -4,18 +4,15 @@ Writes only what it cares about and nothing that the API server would rewrite, s
 that nobody touched compares equal to what is desired. Knows no cluster.
 """
 
-from typing import Final
-
+from modelfleet.render.history import FIRST_RENDERER, RENDERER_VERSION
 from modelfleet.render.metadata import Identity, Object
 from modelfleet.render.objects import Address, object_refs_of, objects_of, primary_of
 from modelfleet.render.planned import planned_of
 from modelfleet.render.pod import pod_template_hash, pod_template_of
 from modelfleet.render.record_spec import record_spec_of
 
-RENDERER_VERSION: Final = 1
-"""Raised when equal specs begin to render to other objects."""
-
 __all__ = [
+    "FIRST_RENDERER",
     "RENDERER_VERSION",
     "Address",
     "Identity",

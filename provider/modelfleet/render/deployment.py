@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from modelfleet import labels
 from modelfleet.errors import ProviderBugError
+from modelfleet.render.history import RENDERER_VERSION
 from modelfleet.render.lifetime import PROGRESS_MARGIN_SECONDS
 from modelfleet.render.metadata import NONE, Identity, Object, primary_metadata_of, selector_of
 from modelfleet.render.pod import pod_template_of
@@ -23,6 +24,7 @@ def deployment_of(
     identity: Identity,
     hash_key: bytes,
     annotations: Mapping[str, str] = NONE,
+    renderer_version: int = RENDERER_VERSION,
 ) -> Object:
     """Return the Deployment; ``annotations`` are added to its own."""
     deployment = spec.deployment
@@ -31,7 +33,7 @@ def deployment_of(
     metadata = primary_metadata_of(spec, identity=identity, annotations=annotations)
     if deployment.queue is not None:
         metadata["labels"][QUEUE_LABEL] = deployment.queue
-    template = pod_template_of(spec)
+    template = pod_template_of(spec, renderer_version=renderer_version)
     if deployment.secret_env:
         # Pods read a Secret once, at start: a change of its values has to change the template.
         hashed = secret_env_hash(deployment, key=hash_key)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from modelfleet import labels
 from modelfleet.render.deployment import deployment_of
 from modelfleet.render.external import external_secret_of
+from modelfleet.render.history import RENDERER_VERSION
 from modelfleet.render.metadata import NONE, Identity, Object
 from modelfleet.render.network_policy import network_policy_of
 from modelfleet.render.secret import env_secret_of
@@ -23,12 +24,14 @@ def objects_of(
     identity: Identity,
     hash_key: bytes,
     annotations: Mapping[str, str] = NONE,
+    renderer_version: int = RENDERER_VERSION,
 ) -> list[Object]:
     """Return the objects of ``spec``, the primary last.
 
     Pods start after the Secret they read and the policy that protects them are there; deletion
     goes the other way. ``annotations`` (the record) are put on the primary object. ``hash_key``
     is random and kept in the Secret it belongs to; unused where there is no secret environment.
+    The pods are those of ``renderer_version``.
     """
     deployment = spec.deployment
     if deployment is None:
@@ -42,7 +45,13 @@ def objects_of(
         *secrets,
         network_policy_of(spec, identity=identity),
         service_of(spec, identity=identity),
-        deployment_of(spec, identity=identity, hash_key=hash_key, annotations=annotations),
+        deployment_of(
+            spec,
+            identity=identity,
+            hash_key=hash_key,
+            annotations=annotations,
+            renderer_version=renderer_version,
+        ),
     ]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from modelfleet import labels
+from modelfleet.render.history import RENDERER_VERSION
 from modelfleet.render.pod import pod_template_hash
 from modelfleet.spec.service import ModelServiceSpec
 from modelfleet.spec.tree import never_unknown, value_at
@@ -67,13 +68,18 @@ PLANNED: Final[Mapping[str, Formula]] = {
 """Every planned value but ``pod_template_hash``, which depends on the whole deployment."""
 
 
-def planned_of(spec: ModelServiceSpec) -> dict[str, Any]:
-    """Return all planned values of ``spec``; ``pod_template_hash`` is empty for an external one."""
+def planned_of(
+    spec: ModelServiceSpec, *, renderer_version: int = RENDERER_VERSION
+) -> dict[str, Any]:
+    """Return all planned values of ``spec``, its pods made by ``renderer_version``."""
     values = {
         name: formula(*(_value(spec, path) for path in paths))
         for name, (paths, formula) in PLANNED.items()
     }
-    return {**values, "pod_template_hash": pod_template_hash(spec) if spec.hosted else ""}
+    return {
+        **values,
+        "pod_template_hash": pod_template_hash(spec, renderer_version=renderer_version),
+    }
 
 
 def _value(spec: ModelServiceSpec, path: str) -> Any:

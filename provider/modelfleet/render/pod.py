@@ -13,6 +13,7 @@ from modelfleet.errors import ProviderBugError
 from modelfleet.render.container import container_of
 from modelfleet.render.fetch import init_containers_of
 from modelfleet.render.hashes import short_hash
+from modelfleet.render.history import RENDERER_VERSION, as_rendered_by
 from modelfleet.render.lifetime import shutdown_of
 from modelfleet.render.metadata import selector_of
 from modelfleet.render.overrides import overridden
@@ -24,8 +25,14 @@ USER_ID: Final = 2000
 """The user that vLLM's images are built to run under; any but root will do for others."""
 
 
-def pod_template_of(spec: ModelServiceSpec) -> dict[str, Any]:
-    """Return metadata and spec of the pods of a hosted ``spec``."""
+def pod_template_of(
+    spec: ModelServiceSpec, *, renderer_version: int = RENDERER_VERSION
+) -> dict[str, Any]:
+    """Return metadata and spec of the pods of a hosted ``spec``, as that renderer makes them."""
+    return as_rendered_by(renderer_version, _newest_template_of(spec), spec=spec)
+
+
+def _newest_template_of(spec: ModelServiceSpec) -> dict[str, Any]:
     deployment = spec.deployment
     if deployment is None:
         raise ProviderBugError(f"ModelService {spec.model_service_name} is external: no pods.")
@@ -50,9 +57,14 @@ def pod_template_of(spec: ModelServiceSpec) -> dict[str, Any]:
     return overridden(template, deployment.pod_overrides) if deployment.pod_overrides else template
 
 
-def pod_template_hash(spec: ModelServiceSpec) -> str:
-    """Return 10 hex digits over the pod template; the same for the same pods, forever."""
-    return short_hash(pod_template_of(spec))
+def pod_template_hash(spec: ModelServiceSpec, *, renderer_version: int = RENDERER_VERSION) -> str:
+    """Return 10 hex digits over the pod template, empty for an external ``spec``.
+
+    The same for the same pods, forever.
+    """
+    if not spec.hosted:
+        return ""
+    return short_hash(pod_template_of(spec, renderer_version=renderer_version))
 
 
 def _security_context() -> dict[str, Any]:

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from modelfleet.adapters.dynamic import engine_link
 from modelfleet.adapters.dynamic.calls import Call, calling_request
-from modelfleet.adapters.dynamic.state import DRIFT, OWNER, POD_TEMPLATE_HASH
+from modelfleet.adapters.dynamic.state import DRIFT, OWNER, POD_TEMPLATE_HASH, RENDERER, renderer_of
 from modelfleet.diff import WORDS, Change, heaviest
+from modelfleet.render.history import summaries
 from modelfleet.spec.fields import ChangeClass
 
 SETTLED_SECONDS: Final = 3.0
@@ -34,7 +35,8 @@ def announcement_of(
     changes: Sequence[Change], *, olds: Mapping[str, Any], news: Mapping[str, Any]
 ) -> str:
     """Return what an update will do, heaviest fields first, ``""`` where it will do nothing."""
-    return "; ".join([*_other_changes(changes, olds=olds, news=news), *_field_changes(changes)])
+    told = [*_other_changes(changes, olds=olds, news=news), *_field_changes(changes)]
+    return "; ".join([*told, *_renderer_change(olds, news)])
 
 
 class Progress:
@@ -91,6 +93,16 @@ def _field_changes(changes: Sequence[Change]) -> list[str]:
     ordered = sorted(changes, key=lambda each: (-each.change.weight, each.path))
     fields = ", ".join(str(each) for each in ordered)
     return [f"{WORDS[heavy]}: {fields}"]
+
+
+def _renderer_change(olds: Mapping[str, Any], news: Mapping[str, Any]) -> list[str]:
+    if not isinstance(news.get(RENDERER), int | float):
+        return []  # the first, which nothing returns to, or not known yet
+    before, after = renderer_of(olds), renderer_of(news)
+    if before == after:
+        return []
+    since = ", and ".join(summaries(after=before, until=after))
+    return [f"with that {RENDERER} {before} → {after}: {since}"]
 
 
 def _other_changes(

@@ -60,14 +60,16 @@ class ModelServiceProvider(StatelessProvider):
     @reported()
     def check(self, _olds: Props, news: Props) -> CheckResult:
         """Return every problem of the declaration, or its inputs with what is known beforehand."""
+        olds = state.migrate(_olds)
         planned = plan(
             state.declaration_of(news),
-            prior=state.declaration_of(_olds),
+            prior=state.declaration_of(olds),
+            rendered=state.rendered_of(olds),
             is_unknown=_is_unknown,
             unknown=_UNKNOWN,
         )
         owner = {state.OWNER: news[state.OWNER]} if state.OWNER in news else {}
-        inputs = {**planned.inputs, **planned.values, **owner}
+        inputs = state.inputs_of({**planned.inputs, **planned.values, **owner})
         return CheckResult(inputs, check_failures([*planned.problems, *_declared_twice(inputs)]))
 
     @reported()
@@ -117,7 +119,10 @@ class ModelServiceProvider(StatelessProvider):
         if found.drift:
             announcements.found_drift(found.drift)
             live[state.DRIFT] = dict(found.drift)
-        outs = {**live, **state.outputs_of(found.service)}
+        outs = {
+            **live,
+            **state.outputs_of(found.service, renderer_version=desired.renderer_version),
+        }
         # The incarnation says what this state may delete; a read must not take up another's.
         outs["incarnation"] = desired.incarnation or found.service.incarnation
         if olds.get("status") in FAILED and not found.service.is_settled:
@@ -151,6 +156,8 @@ class ModelServiceProvider(StatelessProvider):
             former_owner=(olds or {}).get(state.OWNER),
             cluster_uid=(olds or {}).get("cluster_uid", ""),
             prior=_recorded(olds).spec if olds else None,
+            renderer_version=state.renderer_of(news),
+            prior_renderer_version=state.renderer_of(olds or news),
         )
         try:
             service = run(
@@ -173,12 +180,18 @@ class ModelServiceProvider(StatelessProvider):
             failure = NotReadyError(desired.subject, (bug_text(error),))
             self._keep(failure, news, desired=desired, fleet=fleet)
             raise
-        return {**state.inputs_of(news), **state.outputs_of(service)}
+        return {
+            **state.inputs_of(news),
+            **state.outputs_of(service, renderer_version=desired.renderer_version),
+        }
 
     def _keep(self, error: NotReadyError, news: Props, *, desired: Desired, fleet: Fleet) -> None:
         """Have the state know a service that exists, but is not what is declared."""
         service = run(fleet.incomplete(desired, error))
-        outs = {**state.inputs_of(news), **state.outputs_of(service)}
+        outs = {
+            **state.inputs_of(news),
+            **state.outputs_of(service, renderer_version=desired.renderer_version),
+        }
         keep_as_init_failed(desired.id, outs, reasons=[str(error)])
 
     def _fleet(self, cluster: str) -> Fleet:
@@ -228,4 +241,5 @@ def _recorded(olds: Props) -> Desired:
         owner=olds[state.OWNER],
         incarnation=olds.get("incarnation", ""),
         cluster_uid=olds.get("cluster_uid", ""),
+        renderer_version=state.renderer_of(olds),
     )

@@ -7,17 +7,20 @@ stay readable (``migrate``). Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from pulumi.dynamic.dynamic import PROVIDER_KEY
 
 from modelfleet.errors import ConfigError
+from modelfleet.plan import Rendered
+from modelfleet.render import FIRST_RENDERER, RENDERER_VERSION
 from modelfleet.service import Service
 
-SCHEMA_VERSION: Final = 1
+Props = Mapping[str, Any]
 
 POD_TEMPLATE_HASH: Final = "pod_template_hash"
+RENDERER: Final = "renderer_version"
 
 PLANNED: Final = (
     "model_service_id",
@@ -26,6 +29,7 @@ PLANNED: Final = (
     "model_names",
     "access_name",
     "gpu_total",
+    RENDERER,
     POD_TEMPLATE_HASH,
 )
 """Inputs that ``check`` adds, so that a preview shows them."""
@@ -53,12 +57,33 @@ def declaration_of(props: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def inputs_of(props: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the checked inputs that a state was made from."""
-    return {key: value for key, value in props.items() if key not in OUTPUTS and key != DRIFT}
+    """Return the checked inputs that a state was made from.
+
+    The first renderer is not named in them, as it was not while there was no other: an input that
+    is new would be a change of every service, on the day modelfleet is upgraded.
+    """
+    is_first = props.get(RENDERER) == FIRST_RENDERER
+    left_out = {*OUTPUTS, DRIFT, *([RENDERER] if is_first else [])}
+    return {key: value for key, value in props.items() if key not in left_out}
 
 
-def outputs_of(service: Service) -> dict[str, Any]:
-    """Return the outputs that only the live ``service`` knows."""
+def renderer_of(props: Mapping[str, Any]) -> int:
+    """Return the renderer that checked inputs or a state name."""
+    return int(props.get(RENDERER, FIRST_RENDERER))
+
+
+def rendered_of(props: Mapping[str, Any]) -> Rendered | None:
+    """Return what checked inputs or a state say that runs, None where there is no service yet."""
+    template_hash = props.get(POD_TEMPLATE_HASH)
+    return None if template_hash is None else Rendered(renderer_of(props), str(template_hash))
+
+
+def outputs_of(service: Service, *, renderer_version: int = FIRST_RENDERER) -> dict[str, Any]:
+    """Return the outputs that only the live ``service`` knows.
+
+    The schema is the oldest that can say which renderer made its pods: what did not change can be
+    read by the release that wrote it, and a refresh after an upgrade finds nothing new.
+    """
     return {
         "status": service.status,
         "status_reason": service.status_reason,
@@ -66,21 +91,44 @@ def outputs_of(service: Service) -> dict[str, Any]:
         "last_updated_at": service.last_updated_at,
         "cluster_uid": service.cluster_uid,
         "incarnation": service.incarnation,
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": 1 if renderer_version == FIRST_RENDERER else 2,
     }
 
 
+def _with_the_first_renderer(props: Props) -> Props:
+    return {RENDERER: FIRST_RENDERER, **props}
+
+
+STEPS: Final[Mapping[int, Callable[[Props], Props]]] = {
+    1: _with_the_first_renderer,
+}
+"""By schema version, how a state of it becomes one of the next. Add, never edit.
+
+Checked inputs alone carry no version, so a step leaves alone what it finds done.
+"""
+
+SCHEMA_VERSION: Final = max(STEPS) + 1
+
+
 def migrate(props: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a state of any known schema version in the shape of this release.
+    """Return a state, or checked inputs, of any known schema in the shape of this release.
 
     Raises:
         ConfigError: the state was written by a newer release.
     """
-    version = int(props.get("schema_version") or SCHEMA_VERSION)
-    if version > SCHEMA_VERSION:
+    _refuse_newer(
+        props, "schema", version=int(props.get("schema_version", 1)), known=SCHEMA_VERSION
+    )
+    for version in range(int(props.get("schema_version", 1)), SCHEMA_VERSION):
+        props = STEPS[version](props)
+    _refuse_newer(props, "renderer", version=renderer_of(props), known=RENDERER_VERSION)
+    return dict(props)
+
+
+def _refuse_newer(props: Props, what: str, *, version: int, known: int) -> None:
+    if version > known:
         raise ConfigError(
-            f"The state of {props.get('model_service_id', 'this service')} has schema version "
-            f"{version}; this release of modelfleet knows {SCHEMA_VERSION}.",
+            f"The state of {props.get('model_service_id', 'this service')} has {what} version "
+            f"{version}; this release of modelfleet knows up to {known}.",
             hint="Upgrade modelfleet to at least the release that wrote it.",
         )
-    return dict(props)
