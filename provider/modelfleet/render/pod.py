@@ -28,8 +28,13 @@ USER_ID: Final = 2000
 def pod_template_of(
     spec: ModelServiceSpec, *, renderer_version: int = RENDERER_VERSION
 ) -> dict[str, Any]:
-    """Return metadata and spec of the pods of a hosted ``spec``, as that renderer makes them."""
-    return as_rendered_by(renderer_version, _newest_template_of(spec), spec=spec)
+    """Return metadata and spec of the pods of a hosted ``spec``, as that renderer makes them.
+
+    What the spec overrides comes last, so it is there whatever a renderer has changed.
+    """
+    template = as_rendered_by(renderer_version, _newest_template_of(spec), spec=spec)
+    overrides = spec.deployment.pod_overrides if spec.deployment else {}
+    return overridden(template, overrides) if overrides else template
 
 
 def _newest_template_of(spec: ModelServiceSpec) -> dict[str, Any]:
@@ -40,7 +45,7 @@ def _newest_template_of(spec: ModelServiceSpec) -> dict[str, Any]:
     shutdown = shutdown_of(deployment.drain_seconds, drains=launch.drains)
     before = init_containers_of(deployment, launch=launch)
     volumes = [volume for _, volume in volumes_of(deployment, location=launch.location)]
-    template = {
+    return {
         "metadata": {"labels": selector_of(spec)},
         "spec": {
             **({"initContainers": before} if before else {}),
@@ -54,7 +59,6 @@ def _newest_template_of(spec: ModelServiceSpec) -> dict[str, Any]:
             **placement_of(deployment, launch=launch),
         },
     }
-    return overridden(template, deployment.pod_overrides) if deployment.pod_overrides else template
 
 
 def pod_template_hash(spec: ModelServiceSpec, *, renderer_version: int = RENDERER_VERSION) -> str:
