@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from modelfleet import labels
@@ -47,12 +47,21 @@ from modelfleet.service import CREATE_FAILED, UPDATE_FAILED, Service, service_of
 from modelfleet.spec.service import ModelServiceSpec
 from modelfleet.waiting import Progress, wait_until_ready
 
-__all__ = ["Desired", "Fleet", "Found", "Progress", "new_incarnation"]
+__all__ = ["Candidate", "Desired", "Fleet", "Found", "Progress", "new_incarnation"]
 
 OnFailure = Literal["keep", "rollback"]
 
 SECONDS_TO_DELETE: Final = 120
 """How long a deletion may take beyond ``drain_seconds``."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What an import may mean: an object, what is told of it, and the Service of its name."""
+
+    primary: Object
+    service: Service
+    beside: Object | None
 
 
 class Fleet:
@@ -255,6 +264,30 @@ class Fleet:
             if namespace is None or obj["metadata"]["namespace"] == namespace
         ]
         return sorted(services, key=lambda each: (each.namespace, each.name))
+
+    async def find(self, name: str, *, namespace: str | None = None) -> Sequence[Candidate]:
+        """Return what is called ``name``: services of any owner, and Deployments of any maker.
+
+        Of one namespace, or of all; where there are services, only those.
+        """
+        selectors = [
+            (DEPLOYMENT, name),
+            (SECRET, labels.external_secret_name(name)),
+            (SERVICE, name),
+        ]
+        deployments, secrets, services = await asyncio.gather(
+            *(
+                self._client.list(kind, namespace=namespace, field_selector=f"metadata.name={each}")
+                for kind, each in selectors
+            )
+        )
+        primaries = [*deployments.items, *secrets.items]
+        recorded = [obj for obj in primaries if _is_primary(obj)]
+        beside = {obj["metadata"]["namespace"]: obj for obj in services.items}
+        return [
+            Candidate(obj, await self._service(obj), beside.get(obj["metadata"]["namespace"]))
+            for obj in recorded or deployments.items
+        ]
 
     async def incomplete(self, desired: Desired, error: NotReadyError) -> Service:
         """Return the service that ``error`` is about, for whoever keeps a record of it."""

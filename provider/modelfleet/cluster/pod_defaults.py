@@ -48,7 +48,7 @@ _CONTAINERS: Final = ("initContainers", "containers")
 
 _SAME_AS_ABSENT: Final[Mapping[str, Any]] = {
     **dict.fromkeys(("hostNetwork", "hostPID", "hostIPC", "readOnly", "tty", "stdin"), False),
-    **dict.fromkeys(("nodeSelector", "labels", "annotations"), {}),
+    **{name: {} for name in ("nodeSelector", "labels", "annotations")},
     "initialDelaySeconds": 0,
     "value": "",
 }
@@ -206,3 +206,25 @@ def _projection(source: Mapping[str, Any]) -> dict[str, Any]:
         return dict(source)
     token = {"expirationSeconds": 3600, **source["serviceAccountToken"]}
     return {**source, "serviceAccountToken": token}
+
+
+def without_defaults(template: Template) -> dict[str, Any]:
+    """Return a stored pod template with no more in it than the API server would not add itself."""
+    stored = with_defaults(template)
+    result: dict[str, Any] = _kept(stored)
+
+    def shorten(value: Any) -> None:
+        if isinstance(value, list):
+            for item in value:
+                shorten(item)
+        if not isinstance(value, dict):
+            return
+        for key in list(value):
+            removed = value.pop(key)
+            # A volume without a source is an emptyDir too, but nobody would read it so.
+            if key == "emptyDir" or with_defaults(result) != stored:
+                value[key] = removed
+                shorten(removed)
+
+    shorten(result)
+    return result

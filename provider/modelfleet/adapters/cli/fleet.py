@@ -54,7 +54,7 @@ def ls(
     async def listed() -> list[Service]:
         return await fleet.list(owner=owner, namespace=namespace)
 
-    services = asyncio.run(_closing(fleet, listed))
+    services = asyncio.run(closing(fleet, listed))
     if output is Output.JSON:
         typer.echo(json.dumps([asdict(each) for each in services], indent=2))
     elif services:
@@ -105,7 +105,7 @@ def prune(
                     await fleet.prune(orphan, owner=whose)
         return [orphan for orphans in found.values() for orphan in orphans]
 
-    orphans = asyncio.run(_closing(clusters, pruned))
+    orphans = asyncio.run(closing(clusters, pruned))
     for orphan in orphans:
         typer.echo(f"{'deleted' if yes else 'orphan'}: {orphan}")
     if not orphans:
@@ -122,7 +122,8 @@ def _known(services: Iterable[KnownService]) -> dict[str, set[str]]:
     return known
 
 
-async def _closing(opened: Fleet | Clusters, verb: Callable[[], Awaitable[T]]) -> T:
+async def closing(opened: Fleet | Clusters, verb: Callable[[], Awaitable[T]]) -> T:
+    """Return what ``verb`` returns, with connections ended."""
     try:
         return await verb()
     finally:

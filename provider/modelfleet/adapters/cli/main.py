@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from modelfleet.adapters.cli import fleet, local
+from modelfleet.adapters.cli import fleet, import_command, local
 from modelfleet.errors import ModelFleetError, ProviderBugError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
 app.add_typer(local.app, name="local")
 app.command()(fleet.ls)
 app.command()(fleet.prune)
+app.command("import")(import_command.import_)
 
 
 @app.callback()

@@ -23,6 +23,7 @@ from modelfleet.adapters.dynamic import announcements, state
 from modelfleet.adapters.dynamic.calls import calling_request
 from modelfleet.adapters.dynamic.check_failures import check_failures
 from modelfleet.adapters.dynamic.declared_once import declared_twice
+from modelfleet.adapters.dynamic.imported import imported_resource
 from modelfleet.adapters.dynamic.init_failed import keep_as_init_failed
 from modelfleet.adapters.dynamic.loop import run
 from modelfleet.adapters.dynamic.reporting import bug_text, reported
@@ -32,7 +33,7 @@ from modelfleet.diff import diff
 from modelfleet.dynamic_entry import model_service_provider
 from modelfleet.errors import ConfigError, ModelFleetError, NotReadyError, Problem, ProviderBugError
 from modelfleet.plan import plan, spec_of
-from modelfleet.service import FAILED
+from modelfleet.service import FAILED, Service
 from modelfleet.spec.fields import ChangeClass
 from modelfleet.spec.service import ModelServiceSpec
 from modelfleet.spec.tree import pruned, with_values
@@ -143,6 +144,14 @@ class ModelServiceProvider(StatelessProvider):
         timeout_seconds = call.timeout_seconds if call else None
         fleet = self._fleet(desired.spec.cluster)
         run(fleet.delete(desired, timeout_seconds=timeout_seconds))
+
+    def imported(
+        self, declaration: Props, *, service: Service, renderer_version: int
+    ) -> dict[str, Any]:
+        """Return the entry of an import document, for whoever has only the entry point."""
+        return imported_resource(
+            self, declaration, service=service, renderer_version=renderer_version
+        )
 
     def _apply(self, news: Props, *, incarnation: str, olds: Props | None = None) -> dict[str, Any]:
         spec = spec_of(state.declaration_of(news))

@@ -1,0 +1,254 @@
+"""Which engine a container runs, and what its command line says, by the marks of each engine.
+
+One table, whoever built the image. Sources: the engines' own documentation of images and servers,
+as of November 2026. Knows nothing of what is declared for an engine beyond field names. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+Options = dict[str, str | bool | list[str]]
+
+_VLLM_FIELDS: Final = {
+    "revision": "model.revision",
+    "tensor-parallel-size": "parallelism.tensor",
+    "pipeline-parallel-size": "parallelism.pipeline",
+    "max-model-len": "max_model_len",
+    "dtype": "dtype",
+    "quantization": "quantization",
+    "kv-cache-dtype": "kv_cache_dtype",
+    "gpu-memory-utilization": "gpu_memory_utilization",
+}
+_SGLANG_FIELDS: Final = {
+    "revision": "model.revision",
+    "tp-size": "parallelism.tensor",
+    "tensor-parallel-size": "parallelism.tensor",
+    "pp-size": "parallelism.pipeline",
+    "pipeline-parallel-size": "parallelism.pipeline",
+    "context-length": "max_model_len",
+    "dtype": "dtype",
+    "quantization": "quantization",
+    "kv-cache-dtype": "kv_cache_dtype",
+    "mem-fraction-static": "gpu_memory_utilization",
+}
+_TGI_FIELDS: Final = {
+    "revision": "model.revision",
+    "num-shard": "parallelism.tensor",
+    "max-total-tokens": "max_model_len",
+    "dtype": "dtype",
+    "quantize": "quantization",
+    "kv-cache-dtype": "kv_cache_dtype",
+    "cuda-memory-fraction": "gpu_memory_utilization",
+}
+_LLAMA_CPP_FIELDS: Final = {"ctx-size": "max_model_len", "c": "max_model_len"}
+_TEI_FIELDS: Final = {"revision": "model.revision", "dtype": "dtype"}
+
+
+@dataclass(frozen=True)
+class Marks:
+    """How one engine is recognised, and where it says what it serves.
+
+    ``image`` is found in the image's repository, one of ``programs`` in its command line; words
+    after it are its own. ``positional``: the first of those may be the model. ``models`` are the
+    options, ``variables`` the environment that name it; ``names`` those that name it to callers.
+    ``fields`` says which option is which field of a deployment.
+    """
+
+    engine: str
+    image: str
+    programs: tuple[tuple[str, ...], ...]
+    port: int
+    models: tuple[str, ...]
+    variables: tuple[str, ...] = ()
+    positional: bool = False
+    names: tuple[str, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+MARKS: Final = (
+    Marks(
+        engine="vllm",
+        image=r"(^|/)vllm(-openai[^/]*)?$|/vllm[-/]",
+        programs=(("vllm", "serve"), ("-m", "vllm.entrypoints.openai.api_server")),
+        port=8000,
+        models=("model",),
+        positional=True,
+        names=("served-model-name",),
+        fields=_VLLM_FIELDS,
+    ),
+    Marks(
+        engine="sglang",
+        image=r"(^|/)sglang[^/]*$",
+        programs=(("-m", "sglang.launch_server"), ("sglang", "serve")),
+        port=30000,
+        models=("model-path", "model"),
+        names=("served-model-name",),
+        fields=_SGLANG_FIELDS,
+    ),
+    Marks(
+        engine="llama.cpp",
+        image=r"(^|/)llama\.?cpp[^/]*$",
+        programs=(("llama-server",), ("/app/llama-server",), ("./llama-server",)),
+        port=8080,
+        models=("hf-repo", "hf", "model", "m"),
+        variables=("LLAMA_ARG_HF_REPO", "LLAMA_ARG_MODEL"),
+        names=("alias", "a"),
+        fields=_LLAMA_CPP_FIELDS,
+    ),
+    Marks(
+        engine="tgi",
+        image=r"(^|/)text-generation-inference$",
+        programs=(("text-generation-launcher",),),
+        port=80,
+        models=("model-id",),
+        variables=("MODEL_ID", "HF_MODEL_ID"),
+        names=("served-model-name",),
+        fields=_TGI_FIELDS,
+    ),
+    Marks(
+        engine="ollama",
+        image=r"(^|/)ollama$",
+        programs=(("ollama", "serve"), ("/bin/ollama", "serve")),
+        port=11434,
+        models=(),
+        variables=("OLLAMA_MODEL", "MODEL"),
+    ),
+    Marks(
+        engine="tei",
+        image=r"(^|/)text-embeddings-inference$",
+        programs=(("text-embeddings-router",),),
+        port=80,
+        models=("model-id",),
+        variables=("MODEL_ID",),
+        names=("served-model-name",),
+        fields=_TEI_FIELDS,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What a container runs: ``engine`` is empty where nothing is known of it.
+
+    ``model`` is as the engine was given it. ``options`` are the long options of its command line,
+    with what is in ``fields`` and ``names`` taken out. A command line that a shell reads, or that
+    holds more than one program, is ``indirect``: it says what runs, but no compiler would write it.
+    """
+
+    engine: str = ""
+    model: str = ""
+    port: int = 8000
+    version: str = ""
+    names: tuple[str, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
+    options: Options = field(default_factory=dict)
+    indirect: bool = False
+
+
+def recognised(container: Mapping[str, Any]) -> Recognised:
+    """Return what ``container`` of a pod template runs, as far as the table tells."""
+    repository, tag = _image(str(container.get("image", "")))
+    words, indirect = _words(container)
+    for marks in MARKS:
+        own = _after_program(words, marks.programs)
+        if own is None and not re.search(marks.image, repository):
+            continue
+        return _read(marks, own if own is not None else words, container, tag, indirect)
+    port = _declared_port(container)
+    return Recognised(port=port or Recognised.port, indirect=indirect)
+
+
+def _read(
+    marks: Marks, words: Sequence[str], container: Mapping[str, Any], tag: str, indirect: bool
+) -> Recognised:
+    positional, options = _options(words)
+    variables = {
+        each["name"]: str(each.get("value", "")) for each in container.get("env", ()) if each
+    }
+    candidates = [
+        *(positional[:1] if marks.positional else ()),
+        *(str(options[name]) for name in marks.models if name in options),
+        *(variables[name] for name in marks.variables if variables.get(name)),
+    ]
+    names = [value for name in marks.names for value in _list(options.get(name))]
+    port = options.get("port") or variables.get("PORT") or _declared_port(container)
+    used = {*marks.models, *marks.names, *marks.fields, "port", "host"}
+    return Recognised(
+        engine=marks.engine,
+        model=candidates[0] if candidates else "",
+        port=int(str(port)) if str(port).isdigit() else marks.port,
+        version=tag,
+        names=tuple(names),
+        fields={path: str(options[name]) for name, path in marks.fields.items() if name in options},
+        options={name: value for name, value in options.items() if name not in used},
+        indirect=indirect,
+    )
+
+
+def _image(image: str) -> tuple[str, str]:
+    """Return repository and tag of an image; the tag of a digest is empty."""
+    name = image.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    repository, _, tag = last.partition(":")
+    return f"{head}{slash}{repository}", tag
+
+
+def _words(container: Mapping[str, Any]) -> tuple[list[str], bool]:
+    """Return the words of the command line, those that a shell would read included."""
+    words = [str(each) for each in (*container.get("command", ()), *container.get("args", ()))]
+    program = words[0].rpartition("/")[2] if words else ""
+    if program not in ("sh", "bash", "ash", "dash", "zsh"):
+        return words, False
+    script = next((each for each in words[1:] if not each.startswith("-")), "")
+    try:
+        return shlex.split(script.replace("\\\n", " "), comments=True), True
+    except ValueError:  # what only a shell understands
+        return script.split(), True
+
+
+def _after_program(words: Sequence[str], programs: tuple[tuple[str, ...], ...]) -> list[str] | None:
+    for program in programs:
+        for at in range(len(words) - len(program) + 1):
+            first = words[at] if len(program) > 1 else words[at].rpartition("/")[2]
+            if (first, *words[at + 1 : at + len(program)]) == program:
+                return list(words[at + len(program) :])
+    return None
+
+
+def _options(words: Sequence[str]) -> tuple[list[str], Options]:
+    """Return the words that are no option, and the options by name; several values are a list."""
+    positional: list[str] = []
+    options: Options = {}
+    name = ""
+    for word in words:
+        if word in ("&&", ";", "||", "|", "&"):
+            break
+        if re.match(r"^--?[A-Za-z]", word):
+            name, attached, value = word.lstrip("-").partition("=")
+            name = name.replace("_", "-")
+            options[name] = value if attached else True
+            name = "" if attached else name
+        elif not name:
+            positional.append(word)
+        elif options[name] is True:
+            options[name] = word
+        else:
+            options[name] = [*_list(options[name]), word]
+    return positional, options
+
+
+def _list(value: Any) -> list[str]:
+    if value is None or isinstance(value, bool):
+        return []
+    return list(value) if isinstance(value, list) else [str(value)]
+
+
+def _declared_port(container: Mapping[str, Any]) -> int | None:
+    """Return the port that is called http, else the first one."""
+    ports = sorted(container.get("ports") or (), key=lambda each: each.get("name") != "http")
+    return int(ports[0]["containerPort"]) if ports else None
