@@ -18,6 +18,7 @@ from modelfleet.errors import ConfigError, ConflictError
 from modelfleet.render import (
     RENDERER_VERSION,
     Identity,
+    claim_ref_of,
     object_refs_of,
     objects_of,
     record_spec_of,
@@ -71,7 +72,10 @@ class Desired:
 
     @property
     def refs(self) -> list[Ref]:
-        """Return every object that the service may own, in the order of an apply."""
+        """Return every object that the service may own, in the order of an apply.
+
+        Its claims are not among them: the fleet finds them by their labels.
+        """
         return self._refs(hosted=self.spec.hosted)
 
     @property
@@ -85,6 +89,17 @@ class Desired:
         return Ref(
             SECRET, self.spec.namespace, labels.env_secret_name(self.spec.model_service_name)
         )
+
+    @property
+    def claim_ref(self) -> Ref | None:
+        """Return the claim that its cache is kept on, None where it has none of its own."""
+        return self._claim_ref(self.spec)
+
+    @property
+    def had_claims(self) -> bool:
+        """Return whether there may be claims that it no longer has."""
+        specs = (self.spec, self.prior) if self.prior is not None else ()
+        return any(self._claim_ref(spec) is not None for spec in specs)
 
     @property
     def all_refs(self) -> list[Ref]:
@@ -140,6 +155,13 @@ class Desired:
             annotations=record,
             renderer_version=self.renderer_version,
         )
+
+    def _claim_ref(self, spec: ModelServiceSpec) -> Ref | None:
+        address = claim_ref_of(spec)
+        if address is None:
+            return None
+        api_version, kind, name = address
+        return Ref(KINDS[api_version, kind], self.spec.namespace, name)
 
     def _refs(self, *, hosted: bool) -> list[Ref]:
         return [

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from modelfleet.cluster.field_paths import Key, path_text
 from modelfleet.cluster.field_paths import Path as ObjectPath
 from modelfleet.cluster.managed_fields import Taken, quantity
-from modelfleet.cluster.objects import DEPLOYMENT, Ref
+from modelfleet.cluster.objects import DEPLOYMENT, PERSISTENT_VOLUME_CLAIM, Kind, Ref
+from modelfleet.engines.launch import image_keys
 from modelfleet.labels import ENGINE_CONTAINER
 from modelfleet.spec.service import ModelServiceSpec
 from modelfleet.spec.tree import Path, dotted, with_values
@@ -24,6 +25,7 @@ from modelfleet.spec.tree import Path, dotted, with_values
 _GIB: Final = 2**30
 _POD: Final[ObjectPath] = ("spec", "template", "spec")
 _ENGINE: Final[ObjectPath] = (*_POD, "containers", Key((("name", ENGINE_CONTAINER),)))
+_CLAIM_SIZE: Final[ObjectPath] = ("spec", "resources", "requests", "storage")
 _LONGEST_VALUE: Final = 60
 
 
@@ -52,7 +54,7 @@ def drift_of(
     sentences = {str(ref): "is missing" for ref in missing}
     live: dict[Path, Any] = {}
     for ref, each in taken:
-        path = _declared_path(each.path, declaration) if ref.kind == DEPLOYMENT else None
+        path = _declared_path(ref.kind, each.path, declaration)
         value = None if path is None else _declared_value(path, each.live)
         is_lost = value is None and each.live is not None
         if path is None or is_lost or not _is_valid(with_values(declaration, {path: value})):
@@ -73,8 +75,12 @@ def _sentence(taken: Taken) -> str:
     return f"set to {text} by {who}" if who else f"is {text}"
 
 
-def _declared_path(path: ObjectPath, declaration: Mapping[str, Any]) -> Path | None:
-    """Return the declared field that the field at ``path`` of the Deployment comes from."""
+def _declared_path(kind: Kind, path: ObjectPath, declaration: Mapping[str, Any]) -> Path | None:
+    """Return the declared field that the field at ``path`` of an object comes from."""
+    if kind == PERSISTENT_VOLUME_CLAIM and path == _CLAIM_SIZE:
+        return ("deployment", "storage", "size_gib")
+    if kind != DEPLOYMENT:
+        return None
     deployment = declaration.get("deployment") or {}
     if path == ("spec", "replicas"):
         return ("deployment", "replicas")
@@ -98,12 +104,12 @@ def _declared_path(path: ObjectPath, declaration: Mapping[str, Any]) -> Path | N
 
 def _image_path(deployment: Mapping[str, Any]) -> Path:
     images, runtime, gpu = (deployment.get(name) for name in ("images", "runtime", "gpu"))
-    vendor = "" if gpu is None else gpu.get("vendor", "nvidia")
-    if vendor in (images or {}):
-        return ("deployment", "images", vendor)
-    if isinstance(runtime, Mapping) and "default" not in (images or {}):
+    vendor = None if gpu is None else gpu.get("vendor", "nvidia")
+    keys = image_keys(vendor, deployment.get("cpu_architecture"))
+    key = next((key for key in keys if key in (images or {})), None)
+    if isinstance(runtime, Mapping) and key is None:
         return ("deployment", "runtime", "image")
-    return ("deployment", "images", "default")
+    return ("deployment", "images", key or "default")
 
 
 def _variable(path: ObjectPath) -> str:
@@ -115,7 +121,7 @@ def _variable(path: ObjectPath) -> str:
 
 
 def _declared_value(path: Path, live: Any) -> Any:
-    if path == ("deployment", "memory_gib"):
+    if path[-1] in ("memory_gib", "size_gib"):
         return _number(live, per=_GIB)
     if path[-1] in ("replicas", "cpu", "count"):
         return _number(live)

@@ -21,11 +21,14 @@ from modelfleet.cluster.mirror import Key
 from modelfleet.cluster.objects import (
     DEPLOYMENT,
     NETWORK_POLICY,
+    PERSISTENT_VOLUME_CLAIM,
     POD,
+    POD_DISRUPTION_BUDGET,
     REPLICA_SET,
     SECRET,
     SERVICE,
     Object,
+    Ref,
     ref_of,
 )
 from modelfleet.cluster.ownership import belongs_to
@@ -50,6 +53,16 @@ from modelfleet.waiting import Progress, wait_until_ready
 __all__ = ["Candidate", "Desired", "Fleet", "Found", "Progress", "new_incarnation"]
 
 OnFailure = Literal["keep", "rollback"]
+
+OWNED_KINDS: Final = (
+    DEPLOYMENT,
+    SERVICE,
+    NETWORK_POLICY,
+    SECRET,
+    PERSISTENT_VOLUME_CLAIM,
+    POD_DISRUPTION_BUDGET,
+)
+"""What a service may own: each is read with one LIST and WATCH."""
 
 SECONDS_TO_DELETE: Final = 120
 """How long a deletion may take beyond ``drain_seconds``."""
@@ -76,7 +89,7 @@ class Fleet:
         self._client = client
         self._cluster = cluster
         self._services = LiveServices(client)
-        self._objects = LiveObjects(client, (DEPLOYMENT, SERVICE, NETWORK_POLICY, SECRET))
+        self._objects = LiveObjects(client, OWNED_KINDS)
 
     @property
     def client(self) -> Client:
@@ -115,6 +128,7 @@ class Fleet:
                 desired, written=written, timeout_seconds=timeout_seconds, progress=progress
             )
             if not desired.spec.hosted or desired.spec.wait.until == "accepted":
+                await self._delete_former_claims(desired)
                 return await self._service(primary)
             ready = await wait_until_ready(
                 self._client,
@@ -124,6 +138,7 @@ class Fleet:
                 timeout_seconds=timeout_seconds,
                 progress=progress,
             )
+            await self._delete_former_claims(desired)
             return await self._service(*ready)
         except ClusterError as error:
             if not _is_half_done(error, written, desired=desired):
@@ -146,7 +161,10 @@ class Fleet:
         timeout_seconds: float | None = None,
         progress: Progress | None = None,
     ) -> Object:
-        """Apply every object, remove those the spec no longer has; return the primary one."""
+        """Apply every object, remove those the spec no longer has; return the primary one.
+
+        A claim that it no longer has is still mounted, and needed if this does not work out.
+        """
 
         def done(change: Change) -> None:
             written.append(change)
@@ -175,6 +193,27 @@ class Fleet:
             )
         return changes[-1].live
 
+    async def _delete_former_claims(self, desired: Desired) -> None:
+        """Delete what was the cache before another class or access mode was declared for it."""
+        if not desired.had_claims:
+            return
+        await delete_objects(
+            self._client,
+            [ref for ref in await self._claims(desired) if ref != desired.claim_ref],
+            owners=desired.ownership.owners,
+            incarnation=desired.incarnation,
+        )
+
+    async def _claims(self, desired: Desired) -> Sequence[Ref]:
+        """Return the claims of the service: one, or several where an update was interrupted."""
+        selector = labels.selector(kind=KIND, name=desired.spec.model_service_name)
+        claims = await self._client.list(
+            PERSISTENT_VOLUME_CLAIM,
+            namespace=desired.spec.namespace,
+            label_selector=",".join(f"{key}={value}" for key, value in selector.items()),
+        )
+        return [ref_of(claim) for claim in claims.items]
+
     async def _rolled_back(
         self, desired: Desired, failure: NotReadyError, *, written: Sequence[Change]
     ) -> NotReadyError:
@@ -192,6 +231,7 @@ class Fleet:
                     told = "It was removed again."
                 else:
                     await self._write(before, written=[])
+                    await self._delete_former_claims(before)
                     told = "It was put back."
                 taken_back = True
             except (ClusterError, NotReadyError) as error:
@@ -336,7 +376,7 @@ class Fleet:
     async def _delete(self, desired: Desired, *, timeout_seconds: float | None = None) -> None:
         going = await delete_objects(
             self._client,
-            desired.refs,
+            [*await self._claims(desired), *desired.refs],
             owners=desired.ownership.owners,
             incarnation=desired.incarnation or None,
         )

@@ -68,6 +68,15 @@ def external_secret_name(name: str) -> str:
     return f"{name}-external"
 
 
+def cache_claim_name(name: str, *, variant: str) -> str:
+    """Return the name of the claim with a hosted ModelService's cache.
+
+    ``variant`` stands for what cannot change about a claim: another one is another claim.
+    """
+    digest = hashlib.sha256(variant.encode()).hexdigest()[:6]
+    return f"{name}-cache-{digest}"
+
+
 def env_secret_name(name: str) -> str:
     """Return the name of the Secret with the secret environment of a hosted ModelService."""
     return f"{name}-env"

@@ -16,6 +16,7 @@ from modelfleet.render import RENDERER_VERSION, pod_template_hash
 from modelfleet.render.planned import PLANNED
 from modelfleet.spec.rules import SPEC_RULES
 from modelfleet.spec.service import ModelServiceSpec
+from modelfleet.spec.transitions import problems_since
 from modelfleet.spec.tree import (
     UNKNOWN,
     IsUnknown,
@@ -77,8 +78,9 @@ def plan(
     """
     complete = {**_IDENTITY, **pinned(pruned(inputs), prior, is_unknown=is_unknown)}
     result = validated(complete, is_unknown=is_unknown, rules=RULES)
-    if result.problems:
-        return Plan(inputs=dict(inputs), values={}, problems=result.problems)
+    since = problems_since(prior, complete, is_unknown=is_unknown)
+    if problems := tuple(sorted({*result.problems, *since})):
+        return Plan(inputs=dict(inputs), values={}, problems=problems)
     if (spec := result.spec) is not None:
         values = {
             name: formula(*(value_in(result.values, path) for path in paths))

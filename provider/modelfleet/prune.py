@@ -15,8 +15,11 @@ from modelfleet.cluster.mirror import key_of
 from modelfleet.cluster.objects import (
     DEPLOYMENT,
     NETWORK_POLICY,
+    PERSISTENT_VOLUME_CLAIM,
+    POD_DISRUPTION_BUDGET,
     SECRET,
     SERVICE,
+    Kind,
     Object,
     Ref,
     ref_of,
@@ -24,7 +27,14 @@ from modelfleet.cluster.objects import (
 from modelfleet.cluster.ownership import incarnation_of
 from modelfleet.cluster.records import recorded_spec
 
-_APPLY_ORDER: Final = (SECRET, NETWORK_POLICY, SERVICE, DEPLOYMENT)
+_APPLY_ORDER: Final = (
+    SECRET,
+    PERSISTENT_VOLUME_CLAIM,
+    NETWORK_POLICY,
+    SERVICE,
+    POD_DISRUPTION_BUDGET,
+    DEPLOYMENT,
+)
 
 
 @dataclass(frozen=True)
@@ -78,10 +88,22 @@ def _used_by(primary: Object, group: Sequence[Object]) -> list[Ref]:
     if ref_of(primary).kind != DEPLOYMENT:
         return []
     spec = recorded_spec(primary)
-    has_secrets = spec is None or (spec.get("deployment") or {}).get("secret_env")
-    env_secret = labels.env_secret_name(primary["metadata"]["name"])
+    declared = (spec or {}).get("deployment") or {}
+    used = {DEPLOYMENT, SERVICE, NETWORK_POLICY}
+    if spec is None or declared.get("disruption") is not None:
+        used.add(POD_DISRUPTION_BUDGET)
+    names = _claims_of(primary)
+    if spec is None or declared.get("secret_env"):
+        names.add((SECRET, labels.env_secret_name(primary["metadata"]["name"])))
     refs = (ref_of(obj) for obj in group)
-    return [ref for ref in refs if ref.kind != SECRET or (has_secrets and ref.name == env_secret)]
+    return [ref for ref in refs if ref.kind in used or (ref.kind, ref.name) in names]
+
+
+def _claims_of(deployment: Object) -> set[tuple[Kind, str]]:
+    """Return the claims that the pods of ``deployment`` mount."""
+    pod = deployment.get("spec", {}).get("template", {}).get("spec", {})
+    claims = (each.get("persistentVolumeClaim") for each in pod.get("volumes") or ())
+    return {(PERSISTENT_VOLUME_CLAIM, claim["claimName"]) for claim in claims if claim}
 
 
 def _incarnation(obj: Object) -> str:

@@ -88,7 +88,7 @@ def node_terms(spec: ModelServiceSpec) -> Any:
 
 
 def test_the_primary_object_is_applied_last_so_that_pods_find_their_secret() -> None:
-    spec = hosted({"secret_env": {"A": "a"}})
+    spec = hosted({"secret_env": {"A": "a"}, "disruption": {}})
     objects = objects_of(spec, identity=IDENTITY, hash_key=KEY)
     addresses = [(each["apiVersion"], each["kind"], each["metadata"]["name"]) for each in objects]
     assert tuple(addresses) == object_refs_of("qwen", hosted=True)

@@ -1,8 +1,9 @@
 """What each GPU vendor calls things on Kubernetes: resources, node labels, taints.
 
-The one table of those names, and the rules on what can be asked of which vendor. Sources: NVIDIA
-GPU feature discovery, AMD's node labeller, Intel's and Huawei's device plugins with their node
-feature rules, as of 2026.
+The one table of those names, and the rules on what can be asked of which vendor. Sources, as of
+November 2026: NVIDIA's device plugin and GPU feature discovery, AMD's device plugin and node
+labeller, Intel's GPU plugin and its node feature rules, Intel Gaudi's device plugin, which brings
+no label of the product, and Huawei's Ascend device plugin.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from modelfleet.errors import Problem
+from modelfleet.spec.deployment import Gpu
 from modelfleet.spec.rules import Problems, Rule, rule
 from modelfleet.spec.tree import dotted
 
@@ -27,7 +29,7 @@ class GpuVendor:
 
     resource: str
     taint: str
-    product_label: str
+    product_label: str | None = None
     memory_mib_label: str | None = None
     compute_major_label: str | None = None
     compute_minor_label: str | None = None
@@ -57,7 +59,6 @@ VENDORS: Final[Mapping[str, GpuVendor]] = {
     "gaudi": GpuVendor(
         resource="habana.ai/gaudi",
         taint="habana.ai/gaudi",
-        product_label="habana.ai/gaudi.product",
     ),
     "ascend": GpuVendor(
         resource="huawei.com/Ascend910",
@@ -92,7 +93,7 @@ def _resource_has_a_domain(resource_name: str | None) -> Problems:
     if resource_name is not None and "/" not in resource_name:
         yield Problem(
             "deployment.gpu.resource_name",
-            "must have its domain before it, such as nvidia.com/mig-1g.10gb",
+            "must have its domain before it, such as nvidia.com/gpu.shared",
         )
 
 
@@ -103,11 +104,57 @@ def _product_is_said_once(
     known = VENDORS.get(vendor or "")
     if product is None or known is None:
         return
-    if (node_selector or {}).get(known.product_label, product) != product:
+    if known.product_label is None:
+        yield Problem(
+            "deployment.gpu.product",
+            f"{vendor} nodes carry no label to compare it with; set deployment.node_selector",
+        )
+    elif (node_selector or {}).get(known.product_label, product) != product:
         path = ("deployment", "node_selector", known.product_label)
         yield Problem(
             dotted(path), f"contradicts deployment.gpu.product, which is {product}; remove one"
         )
+
+
+@rule(
+    "deployment.gpu.mig_profile",
+    "deployment.gpu.vendor",
+    "deployment.gpu.resource_name",
+    "deployment.gpu.count",
+    "deployment.gpu.min_memory_gib",
+)
+def _slices_are_of_nvidia(
+    profile: str | None,
+    vendor: str | None,
+    resource_name: str | None,
+    count: float | None,
+    min_memory_gib: float | None,
+) -> Problems:
+    if profile is None:
+        return
+    path = "deployment.gpu.mig_profile"
+    if vendor != "nvidia":
+        yield Problem(path, f"is a slice of an NVIDIA GPU, and deployment.gpu.vendor is {vendor}")
+    if resource_name is not None:
+        yield Problem(path, "excludes deployment.gpu.resource_name; keep one of them")
+    if (count or 1) > 1:
+        yield Problem(
+            "deployment.gpu.count",
+            "must be 1 with mig_profile: a process can use one slice only; set "
+            "deployment.replicas, or a larger profile",
+        )
+    if min_memory_gib is not None:
+        yield Problem(
+            "deployment.gpu.min_memory_gib",
+            "would be compared with the whole GPU; the memory of a slice is in its profile",
+        )
+
+
+def gpu_resource_of(gpu: Gpu) -> str:
+    """Return the extended resource that a pod requests for ``gpu``."""
+    if gpu.mig_profile is not None:
+        return f"nvidia.com/mig-{gpu.mig_profile}"
+    return gpu.resource_name or VENDORS[gpu.vendor].resource
 
 
 GPU_RULES: Final[tuple[Rule, ...]] = (
@@ -115,4 +162,5 @@ GPU_RULES: Final[tuple[Rule, ...]] = (
     _capability_can_be_compared,
     _resource_has_a_domain,
     _product_is_said_once,
+    _slices_are_of_nvidia,
 )

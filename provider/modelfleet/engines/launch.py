@@ -76,7 +76,8 @@ NOWHERE: Final = ModelLocation("")
 class Launch:
     """One engine process: its image, its command line, and how it is talked to.
 
-    ``env`` is in the order in which it is to be set. ``location`` is where the weights come from.
+    ``env`` is in the order in which it is to be set. ``started`` is a command that succeeds in the
+    container once the model is loaded, for engines that answer before that. ``location`` is where the weights come from.
     ``drains``: on SIGTERM the engine finishes running requests
     by itself, for at most ``drain_seconds``. ``min_compute_capability`` is the least the image runs
     on, None where nothing is known.
@@ -89,6 +90,7 @@ class Launch:
     port: int
     probes: ProbePaths
     metrics_path: str | None = None
+    started: tuple[str, ...] = ()
     location: ModelLocation = NOWHERE
     drains: bool = True
     min_compute_capability: float | None = None
@@ -111,10 +113,19 @@ class Engine:
 
 def image_of(deployment: DeploymentSpec, *, own: str) -> str:
     """Return the most specific image that is declared, or the engine's ``own``."""
-    vendor = deployment.gpu.vendor if deployment.gpu else "cpu"
-    architecture = deployment.cpu_architecture
-    keys = (f"{vendor}/{architecture}", vendor, architecture or "", "default")
+    vendor = deployment.gpu.vendor if deployment.gpu else None
+    keys = image_keys(vendor, deployment.cpu_architecture)
     return next((deployment.images[key] for key in keys if key in deployment.images), own)
+
+
+def image_keys(vendor: str | None, architecture: str | None) -> tuple[str, ...]:
+    """Return the keys under which an image may be declared, the most specific first.
+
+    ``vendor`` is that of the GPUs, None without any.
+    """
+    of = vendor or "cpu"
+    keys = (f"{of}/{architecture}", of, architecture)
+    return (*(key for key in keys if key is not None), "default")
 
 
 def served_names(spec: ModelServiceSpec) -> list[str]:

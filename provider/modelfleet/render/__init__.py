@@ -6,7 +6,13 @@ that nobody touched compares equal to what is desired. Knows no cluster.
 
 from modelfleet.render.history import FIRST_RENDERER, RENDERER_VERSION
 from modelfleet.render.metadata import Identity, Object
-from modelfleet.render.objects import Address, object_refs_of, objects_of, primary_of
+from modelfleet.render.objects import (
+    Address,
+    claim_ref_of,
+    object_refs_of,
+    objects_of,
+    primary_of,
+)
 from modelfleet.render.planned import planned_of
 from modelfleet.render.pod import pod_template_hash, pod_template_of
 from modelfleet.render.record_spec import record_spec_of
@@ -17,6 +23,7 @@ __all__ = [
     "Address",
     "Identity",
     "Object",
+    "claim_ref_of",
     "object_refs_of",
     "objects_of",
     "planned_of",

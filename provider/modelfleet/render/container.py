@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from modelfleet import labels
-from modelfleet.engines.gpus import VENDORS
+from modelfleet.engines.gpus import gpu_resource_of
 from modelfleet.engines.launch import EnvSource, Launch, SecretKey
 from modelfleet.render.lifetime import Shutdown, lifecycle_of, probes_of
 from modelfleet.render.quantities import cpu_quantity, memory_quantity
-from modelfleet.render.volumes import volumes_of
 from modelfleet.spec.deployment import DeploymentSpec
 
 PORT_NAME: Final = "http"
 
 
 def container_of(
-    deployment: DeploymentSpec, *, launch: Launch, shutdown: Shutdown
+    deployment: DeploymentSpec,
+    *,
+    launch: Launch,
+    shutdown: Shutdown,
+    mounts: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return the engine container."""
     container: dict[str, Any] = {
@@ -30,11 +33,15 @@ def container_of(
         "env": env_of(launch.env),
         "ports": [{"name": PORT_NAME, "containerPort": launch.port, "protocol": "TCP"}],
         "resources": _resources(deployment),
-        **probes_of(launch.probes, startup_seconds=deployment.startup_seconds),
+        **probes_of(
+            launch.probes,
+            startup_seconds=deployment.startup_seconds,
+            started=launch.started,
+        ),
         "lifecycle": lifecycle_of(shutdown),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": security_context(),
-        "volumeMounts": [mount for mount, _ in volumes_of(deployment, location=launch.location)],
+        "volumeMounts": [dict(mount) for mount in mounts],
     }
     return {name: value for name, value in container.items() if value}
 
@@ -59,7 +66,7 @@ def _resources(deployment: DeploymentSpec) -> dict[str, Any]:
     """
     limits = {"memory": memory_quantity(deployment.memory_gib)}
     if (gpu := deployment.gpu) is not None:
-        limits[gpu.resource_name or VENDORS[gpu.vendor].resource] = str(gpu.count)
+        limits[gpu_resource_of(gpu)] = str(gpu.count)
     return {"requests": {"cpu": cpu_quantity(deployment.cpu), **limits}, "limits": limits}
 
 

@@ -6,6 +6,7 @@ The only place where these times are related to one another. Pure.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -59,26 +60,33 @@ def lifecycle_of(shutdown: Shutdown) -> dict[str, Any]:
     return {"preStop": {"sleep": {"seconds": shutdown.pre_stop_seconds}}}
 
 
-def probes_of(paths: ProbePaths, *, startup_seconds: int) -> dict[str, Any]:
+def probes_of(
+    paths: ProbePaths, *, startup_seconds: int, started: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the three probes by their names in a container.
 
-    Until the startup probe succeeds, for ``startup_seconds`` at most, the others are not asked.
+    Until the startup probe succeeds, for ``startup_seconds`` at most, the others are not asked; it
+    runs the command ``started`` where there is one.
     Liveness is patient: a restart costs minutes of loading, so 100 s without an answer is needed.
     """
     return {
         "startupProbe": _probe(
-            paths.startup,
+            {"exec": {"command": list(started)}} if started else _answers(paths.startup),
             period_seconds=STARTUP_PERIOD_SECONDS,
             failures=math.ceil(startup_seconds / STARTUP_PERIOD_SECONDS),
         ),
-        "readinessProbe": _probe(paths.readiness, period_seconds=5, failures=3),
-        "livenessProbe": _probe(paths.liveness, period_seconds=10, failures=10),
+        "readinessProbe": _probe(_answers(paths.readiness), period_seconds=5, failures=3),
+        "livenessProbe": _probe(_answers(paths.liveness), period_seconds=10, failures=10),
     }
 
 
-def _probe(path: str, *, period_seconds: int, failures: int) -> dict[str, Any]:
+def _answers(path: str) -> dict[str, Any]:
+    return {"httpGet": {"path": path, "port": "http", "scheme": "HTTP"}}
+
+
+def _probe(handler: Mapping[str, Any], *, period_seconds: int, failures: int) -> dict[str, Any]:
     return {
-        "httpGet": {"path": path, "port": "http", "scheme": "HTTP"},
+        **handler,
         "periodSeconds": period_seconds,
         "timeoutSeconds": 5,
         "successThreshold": 1,

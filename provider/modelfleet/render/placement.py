@@ -9,6 +9,7 @@ from typing import Any, Final
 from modelfleet.engines.gpus import VENDORS, GpuVendor
 from modelfleet.engines.launch import Launch
 from modelfleet.spec.deployment import DeploymentSpec, Gpu, Toleration
+from modelfleet.spec.pod_rules import ARCHITECTURE_LABEL
 
 _REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 
@@ -19,7 +20,11 @@ def placement_of(deployment: DeploymentSpec, *, launch: Launch) -> dict[str, Any
     """Return the fields of a pod spec that decide its node; none is empty."""
     gpu = deployment.gpu
     fields = {
-        "nodeSelector": {**_product(gpu), **dict(sorted(deployment.node_selector.items()))},
+        "nodeSelector": {
+            **_product(gpu),
+            **_architecture(deployment),
+            **dict(sorted(deployment.node_selector.items())),
+        },
         "affinity": _affinity(deployment, terms=_gpu_terms(gpu, launch=launch)),
         "tolerations": _tolerations(deployment),
         "priorityClassName": deployment.priority_class,
@@ -32,7 +37,13 @@ def placement_of(deployment: DeploymentSpec, *, launch: Launch) -> dict[str, Any
 def _product(gpu: Gpu | None) -> dict[str, str]:
     if gpu is None or gpu.product is None:
         return {}
-    return {VENDORS[gpu.vendor].product_label: gpu.product}
+    label = VENDORS[gpu.vendor].product_label
+    return {} if label is None else {label: gpu.product}
+
+
+def _architecture(deployment: DeploymentSpec) -> dict[str, str]:
+    architecture = deployment.cpu_architecture
+    return {} if architecture is None else {ARCHITECTURE_LABEL: architecture}
 
 
 def _tolerations(deployment: DeploymentSpec) -> list[dict[str, Any]]:

@@ -43,14 +43,16 @@ def _newest_template_of(spec: ModelServiceSpec) -> dict[str, Any]:
         raise ProviderBugError(f"ModelService {spec.model_service_name} is external: no pods.")
     launch = launch_of(spec)
     shutdown = shutdown_of(deployment.drain_seconds, drains=launch.drains)
-    before = init_containers_of(deployment, launch=launch)
-    volumes = [volume for _, volume in volumes_of(deployment, location=launch.location)]
+    volumes = volumes_of(spec, deployment, location=launch.location)
+    mounts = [mount for mount, _ in volumes]
+    before = init_containers_of(deployment, launch=launch, mounts=mounts)
+    engine = container_of(deployment, launch=launch, shutdown=shutdown, mounts=mounts)
     return {
         "metadata": {"labels": selector_of(spec)},
         "spec": {
             **({"initContainers": before} if before else {}),
-            "containers": [container_of(deployment, launch=launch, shutdown=shutdown)],
-            "volumes": volumes,
+            "containers": [engine],
+            "volumes": [volume for _, volume in volumes],
             "terminationGracePeriodSeconds": shutdown.grace_seconds,
             "securityContext": _security_context(),
             "automountServiceAccountToken": False,
