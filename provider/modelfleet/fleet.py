@@ -42,7 +42,7 @@ from modelfleet.errors import (
     NotReadyError,
     UnavailableError,
 )
-from modelfleet.found import Found, found_of
+from modelfleet.found import Found, declared_in, found_of
 from modelfleet.plan import plan
 from modelfleet.prune import Orphan, orphans_of
 from modelfleet.render.secret import hash_key_in
@@ -280,8 +280,7 @@ class Fleet:
 
     async def status(self, namespace: str, name: str) -> Service | None:
         """Return one service as it is and what its pods lack, None where there is none."""
-        key = Key(namespace, KIND, name)
-        primary = next(filter(_is_primary, await self._objects.read(key)), None)
+        primary = await self._primary(namespace, name)
         if primary is None or primary["kind"] != DEPLOYMENT.kind:
             return None if primary is None else await self._service(primary)
         selector = ",".join(f"{k}={v}" for k, v in labels.selector(kind=KIND, name=name).items())
@@ -292,6 +291,21 @@ class Fleet:
         version = current_hash(primary, replica_sets.items)
         outcome = readiness(primary, pods.items, until="available", current_hash=version)
         return await self._service(primary, outcome)
+
+    async def recorded(self, namespace: str, name: str) -> tuple[Service, Desired] | None:
+        """Return one service and what it was declared as, of any owner; None where there is none.
+
+        Raises:
+            ConflictError: what was declared cannot be read.
+        """
+        primary = await self._primary(namespace, name)
+        if primary is None:
+            return None
+        return await self._service(primary), declared_in(primary)
+
+    async def _primary(self, namespace: str, name: str) -> Object | None:
+        objects = await self._objects.read(Key(namespace, KIND, name))
+        return next(filter(_is_primary, objects), None)
 
     async def list(
         self, *, owner: str | None = None, namespace: str | None = None

@@ -18,6 +18,7 @@ from modelfleet.cluster.records import record_of
 from modelfleet.desired import Desired, refuse_newer
 from modelfleet.diff import differences
 from modelfleet.drift import drift_of
+from modelfleet.errors import ConflictError
 from modelfleet.render import record_spec_of
 from modelfleet.render.secret import hash_key_in
 from modelfleet.service import Service
@@ -69,6 +70,31 @@ def found_of(
         since = differences(record_spec_of(desired.spec), declaration)
         declared = {path: value for path, (_, value) in since.items()}
     return Found(service, drift=drift.sentences, live={**declared, **drift.live})
+
+
+def declared_in(primary: Object) -> Desired:
+    """Return what was declared, by the record on the primary object; its secrets are empty.
+
+    Raises:
+        ConflictError: it has no record, or one that this release cannot read.
+    """
+    record = record_of(primary)
+    try:
+        if record is not None:
+            refuse_newer(record)
+            return Desired(
+                spec=ModelServiceSpec.model_validate(record.spec),
+                owner=record.owner,
+                incarnation=record.incarnation,
+                renderer_version=record.renderer_version,
+            )
+    except ValidationError:
+        pass
+    raise ConflictError(
+        str(ref_of(primary)),
+        "has no record of its declaration that this release of modelfleet can read",
+        hint="Run pulumi up of its stack to write it anew, with this release of modelfleet.",
+    )
 
 
 def _applied(primary: Object, *, otherwise: Desired) -> Desired:

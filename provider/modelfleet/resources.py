@@ -27,10 +27,20 @@ if TYPE_CHECKING:
 OWNER: Final = "owner"
 """The one input that is not declared on the resource itself: to whom its objects belong."""
 
+CLUSTER: Final = "cluster"
+"""The one input that says where to look for a service, beside its id."""
+
 _BOOKKEEPING: Final = frozenset({"incarnation", "schema_version", "renderer_version", "drift"})
 """What the provider keeps in the state beside the outputs; of no use to a program."""
 
 _NOT_AN_INPUT: Final = "is an output, not an input"
+_NOT_LOOKED_UP: Final = (
+    "is read where a service is looked up by its id; besides that only cluster is given"
+)
+_NO_IMPORT: Final = (
+    "a dynamic resource cannot be imported by its id; declare it with adopt=True instead of "
+    "import_, and pulumi up takes over what runs (modelfleet import NAME prints the declaration)."
+)
 _REASONS: Final[Mapping[str, str]] = {
     OWNER: "is not declared per service; set modelfleet:fleet in the stack's configuration",
     "base_url": f"{_NOT_AN_INPUT}; an external provider's is provider_settings.base_url",
@@ -86,22 +96,53 @@ class ModelService(pulumi.dynamic.Resource, module="modelfleet", name="ModelServ
             args: The spec. Values may be Outputs at any depth, and none of them is changed.
 
         Raises:
-            pulumi.RunError: An output or ``owner`` is declared. A secret that stands where it
-                would end up in plain text raises the same, when the program is run.
+            pulumi.RunError: An output or ``owner`` is declared, or ``opts`` has ``import_``. A
+                secret that stands where it would end up in plain text raises the same, when the
+                program is run.
         """
         subject = f"ModelService {resource_name}"
+        options = opts or pulumi.ResourceOptions()
+        if options.import_ is not None:
+            raise pulumi.RunError(f"{subject}: {_NO_IMPORT}")
+        is_looked_up = options.id is not None
         inputs = registered_inputs(
             [*_layers(base), args],
-            defaults={"model_service_name": resource_name},
+            defaults={} if is_looked_up else {"model_service_name": resource_name},
             subject=subject,
         )
         outputs = _outputs_of(ModelService)
         taken = {OWNER, *_BOOKKEEPING, *outputs} - ModelServiceSpec.model_fields.keys()
-        if reserved := taken & inputs.keys():
-            problems = [Problem(name, _REASONS.get(name, _NOT_AN_INPUT)) for name in reserved]
+        problems = [
+            Problem(name, _REASONS.get(name, _NOT_AN_INPUT)) for name in taken & inputs.keys()
+        ]
+        if is_looked_up:
+            problems += [Problem(name, _NOT_LOOKED_UP) for name in inputs.keys() - {CLUSTER}]
+        if problems:
             raise pulumi.RunError(str(SpecError(subject, problems)))
-        props: dict[str, Any] = {**dict.fromkeys(outputs), **inputs, OWNER: stack_owner()}
+        owner = {} if is_looked_up else {OWNER: stack_owner()}
+        props: dict[str, Any] = {**dict.fromkeys(outputs), **inputs, **owner}
         super().__init__(_ProviderByName(), resource_name, props, opts)
+
+    @classmethod
+    def get(
+        cls,
+        resource_name: str,
+        id: pulumi.Input[str],  # noqa: A002 - what every Pulumi resource calls it
+        *,
+        cluster: pulumi.Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> ModelService:
+        """Look up a service that is there, whoever made it. It is never changed or deleted.
+
+        Args:
+            resource_name: Logical name of what is looked up, in this program.
+            id: Identity of the service: ``namespace/name``.
+            cluster: Logical name of its cluster, unset = ``default``.
+            opts: Pulumi's options, passed on.
+        """
+        options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
+        where: ModelServiceArgs = {} if cluster is None else {"cluster": cluster}
+        return cls(resource_name, opts=options, **where)
 
     @property
     @pulumi.getter

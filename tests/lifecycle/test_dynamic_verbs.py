@@ -20,7 +20,7 @@ from writing import Kubectl, in_thread
 from modelfleet.adapters.dynamic.provider import ModelServiceProvider
 from modelfleet.adapters.dynamic.state import SCHEMA_VERSION
 from modelfleet.clusters import CONFIG_KEY
-from modelfleet.errors import ConfigError, NotReadyError, SpecError
+from modelfleet.errors import ConfigError, NotFoundError, NotReadyError, SpecError
 from modelfleet.fleet import Fleet
 from modelfleet.render import RENDERER_VERSION
 from modelfleet.spec.merge import merged
@@ -256,11 +256,12 @@ async def test_a_cluster_is_found_by_its_logical_name(
         await created(provider, external(namespace) | {"cluster": "prod-us"})
 
 
-def test_what_cannot_be_read_by_its_id_alone_says_what_to_do_instead(
-    provider: ModelServiceProvider,
+@pytest.mark.parametrize("id_", ["models/nobody", "nobody"])
+def test_what_is_looked_up_and_is_not_there_says_what_to_do_instead(
+    provider: ModelServiceProvider, id_: str
 ) -> None:
-    with pytest.raises(ConfigError, match="adopt=True"):
-        provider.read("models/qwen", {})
+    with pytest.raises(NotFoundError, match="declared with adopt=True"):
+        provider.read(id_, {})
 
 
 def test_check_and_diff_ask_no_cluster(tmp_path: Path) -> None:

@@ -91,7 +91,8 @@ class Stack:
 
 def _services(deployment: dict[str, Any]) -> Iterator[KnownService]:
     for resource in deployment.get("resources") or ():
-        if resource.get("type") == TYPE:
+        # What a program only looks up (``ModelService.get``) is external to its stack.
+        if resource.get("type") == TYPE and not resource.get("external"):
             outputs = resource.get("outputs") or {}
             yield KnownService(
                 cluster=str(outputs.get("cluster") or "default"),

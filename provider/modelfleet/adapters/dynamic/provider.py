@@ -23,6 +23,7 @@ from modelfleet.adapters.dynamic import announcements, state
 from modelfleet.adapters.dynamic.calls import calling_request
 from modelfleet.adapters.dynamic.check_failures import check_failures
 from modelfleet.adapters.dynamic.declared_once import declared_twice
+from modelfleet.adapters.dynamic.ignored import ignored_by
 from modelfleet.adapters.dynamic.imported import imported_resource
 from modelfleet.adapters.dynamic.init_failed import keep_as_init_failed
 from modelfleet.adapters.dynamic.loop import run
@@ -31,12 +32,18 @@ from modelfleet.adapters.dynamic.stateless import StatelessProvider
 from modelfleet.desired import Desired, new_incarnation, protection_error
 from modelfleet.diff import diff
 from modelfleet.dynamic_entry import model_service_provider
-from modelfleet.errors import ConfigError, ModelFleetError, NotReadyError, Problem, ProviderBugError
+from modelfleet.errors import (
+    ModelFleetError,
+    NotFoundError,
+    NotReadyError,
+    Problem,
+    ProviderBugError,
+)
 from modelfleet.plan import plan, spec_of
 from modelfleet.service import FAILED, Service
 from modelfleet.spec.fields import ChangeClass
 from modelfleet.spec.service import ModelServiceSpec
-from modelfleet.spec.tree import pruned, with_values
+from modelfleet.spec.tree import pruned
 
 if TYPE_CHECKING:
     from modelfleet.clusters import Clusters
@@ -78,8 +85,19 @@ class ModelServiceProvider(StatelessProvider):
         """Say what would be replaced; the engine itself compares the inputs and shows them."""
         olds = state.migrate(_olds)
         prior, desired = state.declaration_of(olds), state.declaration_of(_news)
-        changes = diff(prior, desired, is_unknown=_is_unknown)
-        if not _refreshing(_id):
+        ignored = ignored_by(calling_request())
+        changes = [
+            each
+            for each in diff(prior, desired, is_unknown=_is_unknown)
+            if each.path not in ignored
+        ]
+        drift = olds.pop(state.DRIFT, None) or {}
+        if left := {path: said for path, said in drift.items() if path not in ignored}:
+            olds[state.DRIFT] = left
+        is_refresh = _refreshing(_id)
+        if drift and not left and not changes and _follows(_news, olds, is_refresh=is_refresh):
+            return DiffResult(changes=False)  # others changed what is ignored, and nothing else
+        if not is_refresh:
             announcements.announce(changes, olds=olds, news=_news)
         replaced = {
             each.path.partition(".")[0] for each in changes if each.change is ChangeClass.REPLACE
@@ -99,23 +117,21 @@ class ModelServiceProvider(StatelessProvider):
         """Converge the service; its incarnation stays."""
         olds = state.migrate(_olds)
         incarnation = olds.get("incarnation") or new_incarnation()
-        return UpdateResult(outs=self._apply(_news, incarnation=incarnation, olds=olds))
+        news = self._with_ignored_as_it_is(_news, olds)
+        return UpdateResult(outs=self._apply(news, incarnation=incarnation, olds=olds))
 
     @reported()
     def read(self, id_: str, props: Props) -> ReadResult:
         """Return live inputs and outputs; an empty id when the service is gone."""
         olds = state.migrate(props)
-        if "incarnation" not in olds and "model_service_name" not in olds:
-            raise ConfigError(
-                f"ModelService {id_} cannot be read by its id alone.",
-                hint="Declare it in the program with adopt=True; pulumi up then takes it over.",
-            )
+        if state.OWNER not in olds:
+            return self._looked_up(id_, olds)
         inputs = state.inputs_of(olds)
         desired = _recorded(olds)
         found = run(self._fleet(desired.spec.cluster).drift(desired))
         if found is None:
             return ReadResult("", {})
-        live = with_values(inputs, found.live)
+        live = state.with_values(inputs, found.live)
         _read_ids.add(id_)
         if found.drift:
             announcements.found_drift(found.drift)
@@ -194,6 +210,37 @@ class ModelServiceProvider(StatelessProvider):
             **state.outputs_of(service, renderer_version=desired.renderer_version),
         }
 
+    def _looked_up(self, id_: str, props: Props) -> ReadResult:
+        """Return what a program gets that only refers to a service, of whatever owner."""
+        namespace, _, name = id_.partition("/")
+        cluster = str(props.get("cluster") or "default")
+        recorded = run(self._fleet(cluster).recorded(namespace, name))
+        if recorded is not None:
+            return ReadResult(id_, state.looked_up(*recorded, cluster=cluster))
+        if "status" in props:
+            return ReadResult("", {})  # was there once, and a refresh finds it gone
+        raise NotFoundError(
+            f"ModelService {id_}",
+            f"does not exist in cluster {cluster!r}",
+            hint="An id is namespace/name, and modelfleet ls lists what there is. What is yet to "
+            "be made is declared, not looked up; what was made by other means is declared with "
+            "adopt=True.",
+        )
+
+    def _with_ignored_as_it_is(self, news: Props, olds: Props) -> Props:
+        """Return ``news`` with what is live in every field that ``ignore_changes`` names."""
+        ignored = ignored_by(calling_request())
+        if not ignored:
+            return news
+        desired = _recorded(olds)
+        found = run(self._fleet(desired.spec.cluster).drift(desired))
+        values = ignored.values(
+            state.declaration_of(news),
+            olds=state.declaration_of(olds),
+            live=found.live if found else {},
+        )
+        return state.with_values(news, values)
+
     def _keep(self, error: NotReadyError, news: Props, *, desired: Desired, fleet: Fleet) -> None:
         """Have the state know a service that exists, but is not what is declared."""
         service = run(fleet.incomplete(desired, error))
@@ -213,6 +260,12 @@ class ModelServiceProvider(StatelessProvider):
             return _clusters(text).fleet(cluster)
 
         return run(opened())
+
+
+def _follows(news: Props, olds: Props, *, is_refresh: bool) -> bool:
+    """Return whether ``news`` asks for the owner and, but for a refresh, the pods of ``olds``."""
+    same = [state.OWNER] if is_refresh else [state.OWNER, state.POD_TEMPLATE_HASH]
+    return all(news.get(name) == olds.get(name) for name in same)
 
 
 def _declared_twice(inputs: Props) -> Iterator[Problem]:

@@ -12,10 +12,14 @@ from typing import Any, Final
 
 from pulumi.dynamic.dynamic import PROVIDER_KEY
 
+from modelfleet.desired import Desired
 from modelfleet.errors import ConfigError
 from modelfleet.plan import Rendered
-from modelfleet.render import FIRST_RENDERER, RENDERER_VERSION
+from modelfleet.render import FIRST_RENDERER, RENDERER_VERSION, planned_of
 from modelfleet.service import Service
+from modelfleet.spec import tree
+from modelfleet.spec.service import ModelServiceSpec
+from modelfleet.spec.tree import Path
 
 Props = Mapping[str, Any]
 
@@ -78,6 +82,21 @@ def rendered_of(props: Mapping[str, Any]) -> Rendered | None:
     return None if template_hash is None else Rendered(renderer_of(props), str(template_hash))
 
 
+def with_values(inputs: Mapping[str, Any], values: Mapping[Path, Any]) -> dict[str, Any]:
+    """Return checked ``inputs`` with ``values`` at their paths, and with what follows.
+
+    What another release of modelfleet made of the inputs stays: a preview is to show that.
+    """
+    changed = tree.with_values(inputs, values)
+    before, after = (_planned_of(each) for each in (inputs, changed))
+    return changed | {name: after[name] for name in after if inputs.get(name) == before.get(name)}
+
+
+def _planned_of(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    spec = ModelServiceSpec.model_validate(tree.pruned(declaration_of(inputs)))
+    return planned_of(spec, renderer_version=renderer_of(inputs))
+
+
 def outputs_of(service: Service, *, renderer_version: int = FIRST_RENDERER) -> dict[str, Any]:
     """Return the outputs that only the live ``service`` knows.
 
@@ -93,6 +112,19 @@ def outputs_of(service: Service, *, renderer_version: int = FIRST_RENDERER) -> d
         "incarnation": service.incarnation,
         "schema_version": 1 if renderer_version == FIRST_RENDERER else 2,
     }
+
+
+def looked_up(service: Service, declared: Desired, *, cluster: str) -> dict[str, Any]:
+    """Return the outputs of a service that a program only refers to: without its incarnation."""
+    outputs = outputs_of(service, renderer_version=declared.renderer_version)
+    planned = planned_of(declared.spec, renderer_version=declared.renderer_version)
+    del outputs["incarnation"]  # it says what a state may delete
+    where = {
+        "model_service_name": service.name,
+        "namespace": service.namespace,
+        "cluster": cluster,
+    }
+    return {**where, **planned, **outputs}
 
 
 def _with_the_first_renderer(props: Props) -> Props:
