@@ -11,7 +11,9 @@ from modelfleet.cluster.client import Client
 from modelfleet.cluster.objects import (
     DEPLOYMENT,
     NETWORK_POLICY,
+    PERSISTENT_VOLUME_CLAIM,
     POD,
+    POD_DISRUPTION_BUDGET,
     SECRET,
     SERVICE,
     Object,
@@ -24,6 +26,15 @@ from modelfleet.local.stages import node_selector, toleration
 from modelfleet.plan import plan, spec_of
 from modelfleet.spec import ModelServiceSpec
 from modelfleet.spec.merge import merged
+
+_OWNED = (
+    SECRET,
+    PERSISTENT_VOLUME_CLAIM,
+    NETWORK_POLICY,
+    SERVICE,
+    POD_DISRUPTION_BUDGET,
+    DEPLOYMENT,
+)
 
 OWNER = "acme/fleet/prod"
 OTHER_OWNER = "acme/other/prod"
@@ -90,7 +101,7 @@ async def objects_in(client: Client, namespace: str, *, name: str = "qwen") -> d
     lists = await asyncio.gather(
         *(
             client.list(kind, namespace=namespace, label_selector=f"{labels.NAME}={name}")
-            for kind in (SECRET, NETWORK_POLICY, SERVICE, DEPLOYMENT)
+            for kind in _OWNED
         )
     )
     return {ref_of(obj): obj for listing in lists for obj in listing.items}
