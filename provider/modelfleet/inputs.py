@@ -231,7 +231,7 @@ class DeploymentArgs(TypedDict, total=False):
     model: pulumi.Input[ModelSourceArgs | None]
     """The weights. Required. Change: rolling."""
 
-    runtime: pulumi.Input[Literal["vllm", "llama.cpp"] | RuntimeArgs | None]
+    runtime: pulumi.Input[Literal["vllm", "llama.cpp", "tgi", "ollama", "tei"] | RuntimeArgs | None]
     """A built-in engine by its name, or a runtime given in full. Default: vllm. Change:
     rolling.
     """
@@ -366,8 +366,8 @@ class ModelSourceArgs(TypedDict, total=False):
     """`hf://org/name` or `modelscope://org/name` (a hub; with `/path/file` one file of it),
     `s3://bucket/path`, `gs://bucket/path`, `https://host/file` (fetched where the engine does
     not read them), `oci://registry/image:tag` (mounted; `#folder` of it), `pvc://claim/path`
-    (an existing claim, mounted read-only) or `file:///path` (a path inside the image).
-    Required. Change: rolling.
+    (an existing claim, mounted read-only) or `file:///path` (a path in the image). Required.
+    Change: rolling.
     """
 
     revision: pulumi.Input[str | None]
@@ -456,8 +456,8 @@ class GpuArgs(TypedDict, total=False):
     """Least CUDA compute capability, such as 8.0. At least 1, at most 99. Change: rolling."""
 
     mig_profile: pulumi.Input[str | None]
-    """Slice of an NVIDIA GPU, such as 1g.10gb, on nodes whose MIG strategy is mixed; `count`
-    are slices then. Change: rolling.
+    """Slice of an NVIDIA GPU, such as 1g.10gb, on nodes whose MIG strategy is mixed; one slice
+    per pod. Change: rolling.
     """
 
     resource_name: pulumi.Input[str | None]

@@ -413,4 +413,5 @@ def test_fixing_the_version_leaves_the_arguments_as_they_were() -> None:
 
 def test_every_built_in_engine_has_a_default_version_that_its_rules_accept() -> None:
     for name, engine in ENGINES.items():
-        assert problems({"runtime": name, "runtime_version": engine.default_version}) == []
+        found = problems({"runtime": name, "runtime_version": engine.default_version})
+        assert not [each for each in found if "runtime_version" in each]

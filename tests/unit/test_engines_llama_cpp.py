@@ -226,6 +226,7 @@ def test_what_the_engine_cannot_do_is_one_problem_with_its_path(
         {"env": {"LLAMA_ARG_NO_MMPROJ_AUTO": 1, "LLAMA_ARG_N_PARALLEL": 2, "LLAMA_ARG_NO_PERF": 1}},
         {"runtime_version": "b12464", "env": {"LLAMA_ARG_OF_TOMORROW": 1}},
         {"secret_env": {"LLAMA_API_KEY": "hush"}},
+        {"model": {"uri": "hf://org/m-GGUF:Q4_K_M"}},
         {"model": {"uri": "pvc://weights/m-00001-of-00003.gguf"}},
         {"model": {"uri": "https://a.example/m-00001-of-00001.gguf?download=true"}},
         {"model": {"uri": "hf://org/m-GGUF/m.gguf", "revision": "abc"}},

@@ -6,10 +6,11 @@ Kubernetes objects. No I/O.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from modelfleet.engines import full, llama_cpp, vllm
+from modelfleet.engines import full, llama_cpp, ollama, tei, tgi, vllm
 from modelfleet.engines.gpus import GPU_RULES
 from modelfleet.engines.launch import (
     HUB_TOKENS,
@@ -29,7 +30,8 @@ from modelfleet.spec.tree import IsUnknown, never_unknown
 __all__ = ["ENGINES", "ENGINE_RULES", "Launch", "SecretKey", "launch_of", "pinned"]
 
 ENGINES: Final[Mapping[str, Engine]] = {
-    engine.name: engine for engine in (vllm.ENGINE, llama_cpp.ENGINE)
+    engine.name: engine
+    for engine in (vllm.ENGINE, llama_cpp.ENGINE, tgi.ENGINE, ollama.ENGINE, tei.ENGINE)
 }
 """The built-in engines by the name a declaration gives them."""
 
@@ -55,6 +57,17 @@ def _one_hub_token(
             )
 
 
+@rule("deployment.runtime", "deployment.model.uri")
+def _a_quantisation_is_chosen_by_those_who_can(runtime: Any, uri: str | None) -> Problems:
+    chooses = isinstance(runtime, Mapping) or runtime in (None, llama_cpp.NAME, ollama.NAME)
+    if uri is not None and re.match(r"hf://[^/]+/[^/]+:", uri) and not chooses:
+        yield Problem(
+            "deployment.model.uri",
+            f"names a quantisation of GGUF files, and {runtime} takes whole repositories; leave it "
+            "out, or use llama.cpp or ollama",
+        )
+
+
 def _reader(runtime: Any) -> Reader | None:
     if isinstance(runtime, Mapping):
         return "a runtime given in full", full.READS
@@ -63,6 +76,7 @@ def _reader(runtime: Any) -> Reader | None:
 
 ENGINE_RULES: Final[tuple[Rule, ...]] = (
     _one_hub_token,
+    _a_quantisation_is_chosen_by_those_who_can,
     source_rule(_reader),
     *reserved_env_rules(RESERVED_ENV, applies=lambda runtime: runtime is not None),
     *GPU_RULES,

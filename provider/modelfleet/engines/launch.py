@@ -77,9 +77,9 @@ class Launch:
     """One engine process: its image, its command line, and how it is talked to.
 
     ``env`` is in the order in which it is to be set. ``started`` is a command that succeeds in the
-    container once the model is loaded, for engines that answer before that. ``location`` is where the weights come from.
-    ``drains``: on SIGTERM the engine finishes running requests
-    by itself, for at most ``drain_seconds``. ``min_compute_capability`` is the least the image runs
+    container once the model is loaded, for engines that answer before that. ``location`` is where
+    the weights come from. ``drains``: on SIGTERM the engine finishes running requests by itself,
+    for at most ``drain_seconds``. ``min_compute_capability`` is the least the image runs
     on, None where nothing is known.
     """
 

@@ -29,7 +29,7 @@ def unserved_fields(engine: str, reasons: Mapping[str, str]) -> tuple[Rule, ...]
 
     def of(path: str, reason: str) -> Rule:
         def check(runtime: Any, value: Any) -> Problems:
-            if runtime == engine and value not in (None, 1, {}, ()):
+            if runtime == engine and value not in (None, 1, {}, (), []):
                 yield Problem(path, reason)
 
         return Rule((RUNTIME, path), check, names_only=True)

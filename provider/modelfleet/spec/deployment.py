@@ -125,9 +125,10 @@ class ModelSource(SpecModel):
     uri: ModelUri = declared(
         change=ROLLING,
         doc="`hf://org/name` or `modelscope://org/name` (a hub; with `/path/file` one file of it), "
-        "`s3://bucket/path`, `gs://bucket/path`, `https://host/file` (fetched where the engine does "
-        "not read them), `oci://registry/image:tag` (mounted; `#folder` of it), `pvc://claim/path` "
-        "(an existing claim, mounted read-only) or `file:///path` (a path inside the image).",
+        "`s3://bucket/path`, `gs://bucket/path`, `https://host/file` (fetched where the engine "
+        "does not read them), `oci://registry/image:tag` (mounted; `#folder` of it), "
+        "`pvc://claim/path` (an existing claim, mounted read-only) or `file:///path` (a path in "
+        "the image).",
     )
     revision: Revision | None = declared(
         None, change=ROLLING, doc="Commit, tag or branch of a hub's model. Pin a commit."
@@ -175,7 +176,7 @@ class RuntimeSpec(SpecModel):
     )
 
 
-BuiltIn = Literal["vllm", "llama.cpp"]
+BuiltIn = Literal["vllm", "llama.cpp", "tgi", "ollama", "tei"]
 """The engines that are built in; ``engines/`` has a file for each."""
 
 
@@ -233,7 +234,7 @@ class Gpu(SpecModel):
         None,
         change=ROLLING,
         doc="Slice of an NVIDIA GPU, such as 1g.10gb, on nodes whose MIG strategy is mixed; "
-        "`count` are slices then.",
+        "one slice per pod.",
     )
     resource_name: QualifiedName | None = declared(
         None, change=ROLLING, doc="Extended resource to request; unset = the vendor's usual one."

@@ -13,6 +13,10 @@ from modelfleet.errors import Problem
 from modelfleet.spec.rule import Problems, Rule, rule
 
 _HUB: Final = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]*(/[A-Za-z0-9][-._A-Za-z0-9]*(/[^\s?#]+)?)?")
+_HUGGING_FACE: Final = re.compile(rf"{_HUB.pattern}|[^/\s:]+/[-._A-Za-z0-9]+:[-._A-Za-z0-9]+")
+_LIBRARY: Final = re.compile(
+    r"([A-Za-z0-9_][-A-Za-z0-9_]*/)?[A-Za-z0-9_][-._A-Za-z0-9]*(:[A-Za-z0-9_][-._A-Za-z0-9]*)?"
+)
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]{1,221}(/[^\s?#]*)?")
 _CLAIM: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?(/\S*)?")
 _IMAGE: Final = re.compile(
@@ -21,8 +25,13 @@ _IMAGE: Final = re.compile(
 _SERVER: Final = re.compile(r"[^\s/?#@]+/([^\s?#]*/)?[^\s/?#]+(\?[^\s#]*)?")
 
 FORMS: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
-    "hf": (_HUB, "hf://organisation/model (or hf://organisation/model/path/file for one file)"),
+    "hf": (
+        _HUGGING_FACE,
+        "hf://organisation/model (or hf://organisation/model/path/file for one file, or for GGUF "
+        "hf://organisation/model:quantisation)",
+    ),
     "modelscope": (_HUB, "modelscope://organisation/model (or with /path/file for one file)"),
+    "ollama": (_LIBRARY, "ollama://model:tag, a name in Ollama's library"),
     "s3": (_BUCKET, "s3://bucket/path"),
     "gs": (_BUCKET, "gs://bucket/path"),
     "https": (_SERVER, "https://host/path/file, without credentials"),
@@ -39,11 +48,13 @@ _NO_CHECKSUM: Final[Mapping[str, str]] = {
     ", or pin a commit with deployment.model.revision",
     "modelscope": "is of one file, and a repository has many; name one, or pin a commit with "
     "deployment.model.revision",
+    "ollama": "is of one file, and a model of Ollama's library has several",
     "oci": "is of one file; pin the image by its digest: oci://registry/image@sha256:…",
     "file": "cannot be compared inside the engine's image; pin that by its digest in "
     "deployment.images",
 }
 _NO_CREDENTIAL: Final[Mapping[str, str]] = {
+    "ollama": "has no meaning for ollama://: models of Ollama's library are public",
     "oci": "has no meaning for oci://: images are pulled with the imagePullSecrets of "
     "deployment.service_account, or of deployment.pod_overrides",
     "pvc": "has no meaning for pvc://: a claim is mounted, not fetched",
