@@ -13,8 +13,13 @@ from modelfleet import labels
 from modelfleet.cluster.mirror import Key
 from modelfleet.cluster.objects import KINDS, SECRET, Object, Ref
 from modelfleet.cluster.ownership import Ownership
-from modelfleet.cluster.records import Record, record_annotations, refuse_too_large
-from modelfleet.errors import ConfigError, ConflictError
+from modelfleet.cluster.records import (
+    Record,
+    record_annotations,
+    refuse_newer,
+    refuse_too_large,
+)
+from modelfleet.errors import ConfigError
 from modelfleet.render import (
     RENDERER_VERSION,
     Identity,
@@ -177,22 +182,9 @@ def new_incarnation() -> str:
     return secrets.token_hex(8)
 
 
-def refuse_newer(record: Record) -> None:
-    """Raise ConflictError where this release cannot tell what ``record`` says.
-
-    A newer one declared it in a form that is not known here, or made its pods in another way.
-    """
-    for what, version, known in (
-        ("schema", record.schema_version, SPEC_SCHEMA_VERSION),
-        ("renderer", record.renderer_version, RENDERER_VERSION),
-    ):
-        if version > known:
-            raise ConflictError(
-                str(record),
-                f"its record has {what} version {version}, this modelfleet knows up to {known}: "
-                "it was made by a newer one",
-                hint="Upgrade modelfleet.",
-            )
+def refuse_newer_record(live: Object) -> None:
+    """Raise ConflictError where a newer modelfleet wrote the record on an object."""
+    refuse_newer(live, schema_version=SPEC_SCHEMA_VERSION, renderer_version=RENDERER_VERSION)
 
 
 def protection_error(service_id: str, *, verb: str) -> ConfigError:

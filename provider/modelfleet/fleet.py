@@ -35,7 +35,13 @@ from modelfleet.cluster.ownership import belongs_to
 from modelfleet.cluster.readiness import Outcome, Ready, readiness
 from modelfleet.cluster.records import recorded_spec
 from modelfleet.cluster.revisions import current_hash
-from modelfleet.desired import KIND, Desired, new_incarnation, protection_error
+from modelfleet.desired import (
+    KIND,
+    Desired,
+    new_incarnation,
+    protection_error,
+    refuse_newer_record,
+)
 from modelfleet.errors import (
     ClusterError,
     ConflictError,
@@ -180,6 +186,7 @@ class Fleet:
             ownership=desired.ownership,
             adopt=desired.spec.adopt,
             deletion_timeout_seconds=timeout_seconds or _deletion_seconds(desired.spec),
+            refuse=refuse_newer_record,
             on_change=done,
             on_notice=progress.tell if progress else None,
         )
@@ -275,7 +282,7 @@ class Fleet:
         service = await self._service(primary)
         if not belongs_to(primary, desired.ownership.owners):
             whose = {"owner": f"now belongs to {service.owner or 'nobody'}"}
-            return Found(service, drift=whose, live={})
+            return Found(service, drift=whose, live={}, renderer_version=desired.renderer_version)
         return found_of(desired, service, objects=lives, cluster_uid=uid)
 
     async def status(self, namespace: str, name: str) -> Service | None:

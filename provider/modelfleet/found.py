@@ -15,7 +15,7 @@ from modelfleet import labels
 from modelfleet.cluster.managed_fields import managers_of, taken
 from modelfleet.cluster.objects import Object, Ref, ref_of
 from modelfleet.cluster.records import record_of
-from modelfleet.desired import Desired, refuse_newer
+from modelfleet.desired import Desired, refuse_newer_record
 from modelfleet.diff import differences
 from modelfleet.drift import drift_of
 from modelfleet.errors import ConflictError
@@ -33,11 +33,13 @@ class Found:
     ``drift`` tells, by declared field or object path, what others changed. ``live`` holds, by path,
     what a declaration of the service as it is would say instead: what others changed and, where a
     later run of the same owner wrote it, what that declared. None stands for a field that is unset.
+    ``renderer_version`` is that of the last apply.
     """
 
     service: Service
     drift: Mapping[str, str]
     live: Mapping[Path, Any]
+    renderer_version: int
 
 
 def found_of(
@@ -69,7 +71,12 @@ def found_of(
     if applied.spec is not desired.spec:
         since = differences(record_spec_of(desired.spec), declaration)
         declared = {path: value for path, (_, value) in since.items()}
-    return Found(service, drift=drift.sentences, live={**declared, **drift.live})
+    return Found(
+        service,
+        drift=drift.sentences,
+        live={**declared, **drift.live},
+        renderer_version=applied.renderer_version,
+    )
 
 
 def declared_in(primary: Object) -> Desired:
@@ -78,10 +85,10 @@ def declared_in(primary: Object) -> Desired:
     Raises:
         ConflictError: it has no record, or one that this release cannot read.
     """
+    refuse_newer_record(primary)
     record = record_of(primary)
     try:
         if record is not None:
-            refuse_newer(record)
             return Desired(
                 spec=ModelServiceSpec.model_validate(record.spec),
                 owner=record.owner,
@@ -102,10 +109,10 @@ def _applied(primary: Object, *, otherwise: Desired) -> Desired:
     where = ("metadata", "annotations", labels.RECORD)
     if any(manager.operation == "Update" for manager in managers_of(primary, where)):
         return otherwise  # edited by hand, which is drift itself
+    refuse_newer_record(primary)
     record = record_of(primary)
     if record is None:
         return otherwise
-    refuse_newer(record)
     applied = replace(otherwise, renderer_version=record.renderer_version)
     if record.spec == record_spec_of(otherwise.spec):
         return applied

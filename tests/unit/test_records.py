@@ -9,7 +9,13 @@ import pytest
 
 from modelfleet import labels
 from modelfleet.cluster.objects import Object
-from modelfleet.cluster.records import Record, record_annotations, record_of, refuse_too_large
+from modelfleet.cluster.records import (
+    Record,
+    record_annotations,
+    record_of,
+    refuse_newer,
+    refuse_too_large,
+)
 from modelfleet.errors import ConflictError, SpecError
 
 RECORD = Record(
@@ -80,6 +86,36 @@ def test_a_record_of_a_newer_version_is_refused_and_not_guessed_at() -> None:
 
     assert "made by a newer one" in str(caught.value)
     assert "Upgrade modelfleet" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("newer", "told"),
+    [
+        ({"v": 2}, "its record has version 2, this modelfleet reads up to 1"),
+        ({"schema_version": 2}, "its record has schema version 2, this modelfleet reads up to 1"),
+        ({"renderer_version": 3}, "has renderer version 3, this modelfleet reads up to 2"),
+    ],
+)
+def test_a_record_of_what_is_not_known_here_is_refused_by_its_version(
+    newer: dict[str, int], told: str
+) -> None:
+    with pytest.raises(ConflictError, match=told):
+        refuse_newer(edited(**newer), schema_version=1, renderer_version=2)
+
+
+@pytest.mark.parametrize(
+    "live",
+    [
+        edited(),
+        edited(renderer_version="x"),
+        primary({labels.RECORD: "{broken"}),
+        primary({labels.RECORD: "[]"}),
+        primary({}),
+    ],
+    ids=["as known", "no version", "no json", "no map", "none"],
+)
+def test_a_record_that_tells_no_later_version_may_be_written_anew(live: Object) -> None:
+    refuse_newer(live, schema_version=1, renderer_version=2)
 
 
 @pytest.mark.parametrize(

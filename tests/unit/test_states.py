@@ -71,6 +71,18 @@ def test_migrating_twice_is_migrating_once_and_leaves_the_state_alone(
     assert json.dumps(recorded) == before
 
 
+@pytest.mark.parametrize(("release", "name"), SERVICES)
+def test_inputs_can_be_said_as_another_renderer_made_them_and_back(
+    release: Release, name: str
+) -> None:
+    inputs = inputs_of(release, name)
+    newest = state.with_renderer(inputs, RENDERER_VERSION)
+    assert newest["renderer_version"] == RENDERER_VERSION
+    is_hosted = "deployment" in inputs
+    assert (newest["pod_template_hash"] != inputs["pod_template_hash"]) is is_hosted
+    assert state.with_renderer(newest, release.schema_version) == inputs
+
+
 def test_every_step_leads_to_the_next_schema() -> None:
     assert list(state.STEPS) == list(range(1, state.SCHEMA_VERSION))
 

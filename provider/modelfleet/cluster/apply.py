@@ -49,6 +49,7 @@ async def apply_objects(
     ownership: Ownership,
     adopt: bool = False,
     deletion_timeout_seconds: float = 300.0,
+    refuse: Callable[[Object], None] | None = None,
     on_change: Callable[[Change], None] | None = None,
     on_notice: Callable[[str], None] | None = None,
 ) -> list[Change]:
@@ -57,7 +58,8 @@ async def apply_objects(
     An object that would not change is not written. Fields that a person edited are put back.
     With ``adopt`` an object of another maker is taken over whole: what it has beyond the
     declaration goes, its labels, annotations and finalizers aside. An object that is being
-    deleted is waited for, up to ``deletion_timeout_seconds``, and made anew. ``on_change`` is told
+    deleted is waited for, up to ``deletion_timeout_seconds``, and made anew. ``refuse`` is shown
+    each live object before the first write, and raises where it is to stay. ``on_change`` is told
     of each object as it is done, also where a later one fails; ``on_notice``, before the first
     write, what taking over objects of others does beyond what a declaration says.
 
@@ -69,6 +71,8 @@ async def apply_objects(
     lives = await asyncio.gather(*(applier.settled(ref_of(obj)) for obj in objects))
     for obj, live in zip(objects, lives, strict=True):
         applier.check(obj, live)
+        if refuse is not None and live is not None:
+            refuse(live)
         if on_notice is not None and live is not None:
             for notice in notices_of(obj, live, owners=ownership.owners):
                 on_notice(notice)

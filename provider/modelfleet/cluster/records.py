@@ -93,6 +93,24 @@ def record_of(live: Object) -> Record | None:
         raise _broken(live, f"{error} is missing or wrong") from None
 
 
+def refuse_newer(live: Object, *, schema_version: int, renderer_version: int) -> None:
+    """Raise ConflictError where a newer modelfleet wrote the record on an object.
+
+    That is: where its declaration has a form, or its pods were made by a renderer, later than those
+    given. A record that was spoilt by hand says nothing of that.
+    """
+    text = (live["metadata"].get("annotations") or {}).get(labels.RECORD, "")
+    known = {"v": VERSION, "schema_version": schema_version, "renderer_version": renderer_version}
+    try:
+        content = json.loads(text)
+        found = {name: int(content[name]) for name in known}
+    except (KeyError, TypeError, ValueError):
+        return
+    for name, version in found.items():
+        if version > known[name]:
+            raise _newer(live, name, version=version, known=known[name])
+
+
 def recorded_spec(live: Object) -> Mapping[str, Any] | None:
     """Return the declaration in the record of an object, None where it cannot be read.
 
@@ -130,13 +148,18 @@ def _content(live: Object, text: str) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         raise _broken(live, "it is not the JSON that modelfleet writes") from None
     if version > VERSION:
-        raise ConflictError(
-            str(ref_of(live)),
-            f"its record has version {version}, this modelfleet reads up to {VERSION}: it was "
-            "made by a newer one",
-            hint="Upgrade modelfleet.",
-        )
+        raise _newer(live, "v", version=version, known=VERSION)
     return dict(content)
+
+
+def _newer(live: Object, name: str, *, version: int, known: int) -> ConflictError:
+    what = "version" if name == "v" else name.replace("_", " ")
+    return ConflictError(
+        str(ref_of(live)),
+        f"its record has {what} {version}, this modelfleet reads up to {known}: it was made by a "
+        "newer one",
+        hint="Upgrade modelfleet.",
+    )
 
 
 def _broken(live: Object, reason: str) -> ConflictError:

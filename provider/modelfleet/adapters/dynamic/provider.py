@@ -132,13 +132,14 @@ class ModelServiceProvider(StatelessProvider):
         if found is None:
             return ReadResult("", {})
         live = state.with_values(inputs, found.live)
+        live = state.with_renderer(live, found.renderer_version)
         _read_ids.add(id_)
         if found.drift:
             announcements.found_drift(found.drift)
             live[state.DRIFT] = dict(found.drift)
         outs = {
             **live,
-            **state.outputs_of(found.service, renderer_version=desired.renderer_version),
+            **state.outputs_of(found.service, renderer_version=found.renderer_version),
         }
         # The incarnation says what this state may delete; a read must not take up another's.
         outs["incarnation"] = desired.incarnation or found.service.incarnation

@@ -76,6 +76,14 @@ def renderer_of(props: Mapping[str, Any]) -> int:
     return int(props.get(RENDERER, FIRST_RENDERER))
 
 
+def with_renderer(inputs: Mapping[str, Any], renderer_version: int) -> dict[str, Any]:
+    """Return checked ``inputs`` as that renderer, of a run whose state was lost, made them."""
+    if renderer_version == renderer_of(inputs):
+        return dict(inputs)
+    made = {**inputs, RENDERER: renderer_version}
+    return inputs_of(made | {POD_TEMPLATE_HASH: _planned_of(made)[POD_TEMPLATE_HASH]})
+
+
 def rendered_of(props: Mapping[str, Any]) -> Rendered | None:
     """Return what checked inputs or a state say that runs, None where there is no service yet."""
     template_hash = props.get(POD_TEMPLATE_HASH)
