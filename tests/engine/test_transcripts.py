@@ -121,7 +121,7 @@ ModelService(
     "chat",
     namespace="Models",
     deployment={
-        "model": {"uri": "s3://weights/qwen3-8b"},
+        "model": {"uri": "ftp://weights/qwen3-8b"},
         "gpu": {"product": "NVIDIA-L4", "count": 0},
         "replicas": 2.5,
         "max_model_length": 8192,
