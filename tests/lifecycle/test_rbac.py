@@ -64,7 +64,12 @@ async def live_and_die(fleet: Fleet) -> None:
     """Do everything a fleet can do, its failures included."""
     first = hosted("qwen", secret_env={"VLLM_API_KEY": "not-a-real-key"})
     external = desired("openai", provider_settings={"base_url": "https://api.openai.com/v1"})
-    for each in (first, external):
+    # No volume is there to bind the claim to; what is asked of the cluster is the same.
+    storage = {"kind": "pvc", "size_gib": 10, "access_mode": "ReadWriteMany"}
+    cached = hosted("cached", storage=storage, disruption={})
+    accepted = cached.spec.wait.model_copy(update={"until": "accepted"})
+    cached = replace(cached, spec=cached.spec.model_copy(update={"wait": accepted}))
+    for each in (first, external, cached):
         await fleet.apply(each)
     rolled = replace(
         hosted("qwen", max_model_len=8192),
@@ -78,7 +83,7 @@ async def live_and_die(fleet: Fleet) -> None:
         await fleet.apply(crashing("broken"))
     assert await fleet.drift(rolled)
     assert await fleet.list()
-    for each in (rolled, external):
+    for each in (rolled, external, cached):
         await fleet.delete(each)
 
 
