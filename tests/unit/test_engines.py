@@ -112,7 +112,8 @@ def test_options_stand_in_the_order_of_their_names_whatever_the_order_of_declara
 )
 def test_an_older_vllm_is_not_given_options_it_does_not_know(tag: str, missing: set[str]) -> None:
     launch = launched({"runtime_version": tag})
-    assert set(vllm.SINCE) - set(flags(launch)) == missing
+    both = {"shutdown-timeout", "disable-access-log-for-endpoints"}
+    assert both - set(flags(launch)) == missing
     assert launch.drains is ("shutdown-timeout" not in missing)
     assert launch.image == f"vllm/vllm-openai:{tag}"
 
@@ -267,7 +268,7 @@ def test_an_argument_that_contradicts_a_declared_field_names_it(name: str) -> No
 @pytest.mark.parametrize(
     ("deployment", "fields", "expected"),
     [
-        ({"gpu": None}, {}, "deployment.gpu: is required: the images of vllm need a GPU"),
+        ({"gpu": None}, {}, "deployment.gpu: is required, or deployment.cpu_architecture"),
         ({}, {"model_type": "tts"}, "model_type: vllm does not serve tts"),
         ({"runtime_version": "nightly"}, {}, "deployment.runtime_version: nightly is another"),
         ({"runtime_version": "latest"}, {}, "deployment.runtime_version: latest is another"),

@@ -12,6 +12,7 @@ what an earlier release has dropped is refused. Knows nothing of any one engine.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -21,6 +22,8 @@ from typing import Any, Final
 from modelfleet.errors import Problem
 from modelfleet.spec.rules import Problems, Rule
 from modelfleet.spec.tree import dotted
+
+_NAME: Final = re.compile(r"[a-z0-9][-.a-z0-9_]*")
 
 Version = tuple[int, ...]
 """Comparable parts of a release, as many as its engine's options depend on: ``(0, 30)``."""
@@ -83,8 +86,9 @@ class Option:
     @property
     def names(self) -> tuple[str, ...]:
         """Every name with two dashes."""
-        opposite = (f"no-{self.name}",) if self.takes is Takes.SWITCH else ()
-        return (self.name, *self.aliases, *opposite)
+        names = (self.name, *self.aliases)
+        opposites = [f"no-{name}" for name in names] if self.takes is Takes.SWITCH else []
+        return (*names, *opposites)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +96,8 @@ class OptionTable:
     """The options of an engine's releases ``first`` to ``last``, as their sources say.
 
     ``release`` returns the version of an image tag, None for a tag that tells none; ``default_tag``
-    is the one that runs where none is declared. ``instead`` says what to use for what is gone,
-    ``text`` how people write a version.
+    is the one that runs where none is declared. ``instead`` says what to do where an option is
+    gone, as in "use `x`"; ``text`` how people write a version.
     """
 
     engine: str
@@ -130,33 +134,36 @@ def option_rules(table: OptionTable, *, derived: Mapping[str, str]) -> tuple[Rul
     instead. Their abbreviations are refused, too, because argument parsers complete them.
     """
 
+    def given_to(runtime: Any, args: Mapping[str, Any] | None) -> Iterable[str]:
+        # What is no name at all is the field's own problem.
+        named = (name for name in args or {} if _NAME.fullmatch(name))
+        return named if runtime == table.engine else ()
+
     def contradicts_no_field(runtime: Any, args: Mapping[str, Any] | None) -> Problems:
-        for name in args or {} if runtime == table.engine else ():
+        for name in given_to(runtime, args):
             if (reason := _reason_of_derived(table, derived, name)) is not None:
                 yield Problem(_path(name), reason)
 
     def is_given_once(runtime: Any, args: Mapping[str, Any] | None) -> Problems:
-        given = args or {} if runtime == table.engine else {}
-        for name in given:
-            same = _primary_with_keys(table, name)
-            if name != same and same in given:
-                yield Problem(_path(name), f"is the same option as {same}")
+        first: dict[str, str] = {}
+        names = [(_primary_with_keys(table, name), name) for name in given_to(runtime, args)]
+        for same, name in sorted(names, key=lambda pair: (pair[0] != pair[1], pair)):
+            if first.setdefault(same, name) != name:
+                yield Problem(_path(name), f"is the same option as {first[same]}")
 
     def is_known(runtime: Any, tag: str | None, args: Mapping[str, Any] | None) -> Problems:
-        given = args or {} if runtime == table.engine else {}
-        for name in given:
+        for name in given_to(runtime, args):
             if _reason_of_derived(table, derived, name) is None:
                 yield from _unknown(table, name, tag=tag or table.default_tag)
 
     def has_a_fitting_value(
         runtime: Any, tag: str | None, args: Mapping[str, Any] | None
     ) -> Problems:
-        given = args or {} if runtime == table.engine else {}
-        for name, value in given.items():
+        for name in given_to(runtime, args):
             option = _option_of(table, name, tag=tag or table.default_tag)
             if option is None or _reason_of_derived(table, derived, name) is not None:
                 continue
-            reason = _reason_of_value(option, value, name=spelled(name))
+            reason = _reason_of_value(option, (args or {})[name], name=spelled(name))
             if reason is not None:
                 yield Problem(_path(name), reason)
 
@@ -224,10 +231,11 @@ def _primary_with_keys(table: OptionTable, name: str) -> str:
 
 
 def _reason_of_derived(table: OptionTable, derived: Mapping[str, str], name: str) -> str | None:
-    known = primary(table, name)
-    if known in derived or known in _primaries(table):
+    known, primaries = primary(table, name), _primaries(table)
+    if known in derived or known in primaries:
         return derived.get(known)
-    return next((reason for full, reason in derived.items() if full.startswith(known)), None)
+    full = (derived.get(primaries[each], "") for each in primaries if each.startswith(known))
+    return next(filter(None, full), None)
 
 
 def _option_of(table: OptionTable, name: str, *, tag: str) -> Option | None:
@@ -250,7 +258,7 @@ def _unknown(table: OptionTable, name: str, *, tag: str) -> Iterator[Problem]:
     full = _primaries(table).get(head)
     if gone:
         instead = table.instead.get(primary(table, name), "")
-        advice = f"; use {instead}" if instead else near(head, _known(table, table.last))
+        advice = f"; {instead}" if instead else near(head, _known(table, table.last))
         reason = f"was removed in {table.engine} {table.text(max(gone))}{advice}"
     elif later:
         reason = f"is an option of {table.engine} from {table.text(min(later))} on, not of {tag}"

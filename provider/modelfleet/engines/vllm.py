@@ -1,9 +1,16 @@
 """vLLM: its images, its command line, and which version knows which option.
 
-Checked in November 2026 against docs.vllm.ai/en/v0.30.0/cli/serve (September 2026), vLLM's
-``entrypoints/openai/cli_args.py`` and its Dockerfile: the entry point is ``vllm serve MODEL``,
-options that take several values take them in one go (``--served-model-name a b``), and the image
-runs under any user who has a home to write to. Pure.
+Checked in November 2026 against the sources of v0.30.0 (its documentation and Dockerfiles are part
+of them), the option tables against those of v0.11 to v0.33:
+
+- The entry point is ``vllm serve MODEL``; options that take several values take them in one go
+  (``--served-model-name a b``).
+- The images run under any user who has a home to write to.
+- Only the image for NVIDIA's GPUs brings what reads ModelScope (``modelscope``) and buckets
+  (``runai-model-streamer``, which vLLM chooses by itself for ``s3://`` and ``gs://``).
+- On SIGTERM requests are ended at once, unless ``--shutdown-timeout`` (v0.18) gives them time.
+
+Pure.
 """
 
 from __future__ import annotations
@@ -24,53 +31,110 @@ from modelfleet.engines.launch import (
     served_names,
     tensor_size,
 )
-from modelfleet.engines.sources import model_location
+from modelfleet.engines.limits import ANY_ARCHITECTURE, imaged_hardware, served_models
+from modelfleet.engines.options import (
+    OptionTable,
+    Several,
+    Version,
+    option_rules,
+    primary,
+    spelled,
+    word_rules,
+)
+from modelfleet.engines.sources import BUCKETS, model_location
+from modelfleet.engines.tables import vllm as table
 from modelfleet.errors import Problem
 from modelfleet.spec.deployment import DeploymentSpec, ProbePaths
 from modelfleet.spec.rules import Problems, Rule, rule
 from modelfleet.spec.service import ModelServiceSpec, ModelType
-from modelfleet.spec.tree import dotted
 
 NAME: Final = "vllm"
 DEFAULT_VERSION: Final = "v0.30.0"
 PORT: Final = 8000
-READS: Final = frozenset({"hf"})
+READS: Final = frozenset({"hf", "modelscope"})
 HEALTH_PATH: Final = "/health"
 METRICS_PATH: Final = "/metrics"
-
-Version = tuple[int, int]
 
 REPOSITORIES: Final[Mapping[str, tuple[str, Version]]] = {
     "nvidia": ("vllm/vllm-openai", (0, 11)),
     "amd": ("vllm/vllm-openai-rocm", (0, 14)),
+    "intel": ("vllm/vllm-openai-xpu", (0, 26)),
+    "cpu": ("vllm/vllm-openai-cpu", (0, 24)),
 }
-"""Image and oldest supported version by GPU vendor. 0.11 is the first with the V1 engine only,
-0.14 the first with a ROCm image of its own."""
+"""Image and oldest supported version by GPU vendor; cpu is none.
 
-SINCE: Final[Mapping[str, Version]] = {
-    "disable-access-log-for-endpoints": (0, 16),
-    "shutdown-timeout": (0, 18),
-}
-"""Options of ours that older supported versions do not know."""
+0.11 is the first with the V1 engine only, 0.14 and 0.26 the first with images for AMD and Intel,
+0.24 the first that measures its KV cache on CPUs by the pod's memory, not by the node's."""
 
-REPEATED: Final = frozenset({"middleware"})
-"""Options that are given once per value; all others take their values in one go."""
+CPU_TAGS: Final[Mapping[str, str]] = {"amd64": "x86_64", "arm64": "arm64"}
+"""What the tag of an image without GPUs ends with, by CPU architecture."""
 
 _POOLING: Final = (ModelType.TEXT_EMBEDDING, ModelType.RERANK)
+
+INSTEAD: Final[Mapping[str, str]] = {
+    "calculate-kv-scales": "leave it out: scales come from the checkpoint",
+    "cuda-graph-sizes": "use `cudagraph-capture-sizes`",
+    "disable-frontend-multiprocessing": "leave it out",
+    "disable-log-requests": "leave it out: requests are logged with `enable-log-requests` only",
+    "disable-mm-preprocessor-cache": "use `mm-processor-cache-gb`: 0",
+    "enable-multimodal-encoder-data-parallel": "use `mm-encoder-tp-mode`: data",
+    "eplb-log-balancedness": "use `eplb-config.log_balancedness`",
+    "eplb-step-interval": "use `eplb-config.step_interval`",
+    "eplb-window-size": "use `eplb-config.window_size`",
+    "guided-decoding-backend": "use `structured-outputs-config.backend`",
+    "guided-decoding-disable-additional-properties": "use "
+    "`structured-outputs-config.disable_additional_properties`",
+    "guided-decoding-disable-any-whitespace": "use "
+    "`structured-outputs-config.disable_any_whitespace`",
+    "guided-decoding-disable-fallback": "use `structured-outputs-config.disable_fallback`",
+    "logits-processor-pattern": "leave it out",
+    "lora-extra-vocab-size": "leave it out",
+    "num-lookahead-slots": "leave it out: `speculative-config` says it",
+    "num-redundant-experts": "use `eplb-config.num_redundant_experts`",
+    "override-attention-dtype": "leave it out",
+    "override-pooler-config": "use `pooler-config`",
+    "swap-space": "leave it out; `kv-offloading-size` keeps more KV cache in the pod's memory",
+}
+"""What to do where an option is gone, as vLLM's own notes on the release say."""
+
+
+def version_of(tag: str) -> Version | None:
+    """Return major and minor version of an image tag such as ``v0.30.0-cu129``, else None."""
+    match = re.match(r"v(\d+)\.(\d+)\.\d+(?!\d)", tag)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+TABLE: Final = OptionTable(
+    engine=NAME,
+    first=table.FIRST,
+    last=table.LAST,
+    options=table.OPTIONS,
+    release=version_of,
+    default_tag=DEFAULT_VERSION,
+    instead=INSTEAD,
+)
+
+REPEATED: Final = frozenset(
+    option.name for option in table.OPTIONS if option.several is Several.REPEATED
+)
+"""Options that are given once per value; all others take their values in one go."""
 
 
 def launch(spec: ModelServiceSpec, deployment: DeploymentSpec) -> Launch:
     """Return what vLLM runs for ``spec``."""
-    vendor = deployment.gpu.vendor if deployment.gpu else "nvidia"
     tag = deployment.runtime_version or DEFAULT_VERSION
-    location = model_location(deployment, reads=READS)
-    further = {canonical_name(name): value for name, value in deployment.args.items()}
+    location = model_location(deployment, reads=reads(deployment))
+    further = {spelled(name): value for name, value in deployment.args.items()}
+    given = {primary(TABLE, name) for name in further}
     options = [
-        *((name, value) for name, value in _derived(spec, deployment) if name not in further),
+        *((name, value) for name, value in _derived(spec, deployment) if name not in given),
         *sorted(further.items()),
     ]
+    own = {"VLLM_CACHE_ROOT": f"{CACHE_PATH}/vllm"}
+    if deployment.model.uri.startswith("modelscope://"):
+        own["VLLM_USE_MODELSCOPE"] = "true"
     return Launch(
-        image=image_of(deployment, own=f"{REPOSITORIES[vendor][0]}:{tag}"),
+        image=image_of(deployment, own=_own_image(deployment, tag=tag)),
         # Spelled out, because the image's own entry point has changed between versions.
         command=deployment.command or ("vllm", "serve"),
         args=(
@@ -81,13 +145,34 @@ def launch(spec: ModelServiceSpec, deployment: DeploymentSpec) -> Launch:
                 for text in option(name, value, repeated=name in REPEATED)
             ),
         ),
-        env=environment(spec, deployment, own={"VLLM_CACHE_ROOT": f"{CACHE_PATH}/vllm"}),
+        env=environment(spec, deployment, own=own),
         port=PORT,
         probes=ProbePaths(startup=HEALTH_PATH, readiness=HEALTH_PATH, liveness=HEALTH_PATH),
         metrics_path=METRICS_PATH,
         location=location,
-        drains=_knows(tag, "shutdown-timeout"),
+        drains=TABLE.knows(tag, "shutdown-timeout"),
     )
+
+
+def reads(deployment: DeploymentSpec) -> frozenset[str]:
+    """Return the URI schemes of models that vLLM reads by itself in ``deployment``.
+
+    A bucket is streamed into GPU memory where the image can, unless ``load-format`` asks for
+    another way: then the model is fetched into the cache first.
+    """
+    formats = [value for name, value in deployment.args.items() if spelled(name) == "load-format"]
+    streams = all(str(each).startswith(("auto", "runai_")) for each in formats)
+    vendor = deployment.gpu.vendor if deployment.gpu else "cpu"
+    return READS | BUCKETS if vendor == "nvidia" and streams else READS
+
+
+def _own_image(deployment: DeploymentSpec, *, tag: str) -> str:
+    """Return vLLM's own image; the one for NVIDIA's GPUs where it has none."""
+    vendor = deployment.gpu.vendor if deployment.gpu else "cpu"
+    repository, _ = REPOSITORIES.get(vendor, REPOSITORIES["nvidia"])
+    if vendor == "cpu":
+        tag = f"{tag}-{CPU_TAGS[deployment.cpu_architecture or 'amd64']}"
+    return f"{repository}:{tag}"
 
 
 def _derived(
@@ -114,25 +199,8 @@ def _derived(
         "disable-access-log-for-endpoints": f"{HEALTH_PATH},{METRICS_PATH}",
     }
     for name, value in every.items():
-        if value is not None and _knows(tag, name):
+        if value is not None and TABLE.knows(tag, name):
             yield name, value
-
-
-def canonical_name(name: str) -> str:
-    """Return an option's name as vLLM reads it: underscores before the first dot are dashes."""
-    head, dot, rest = name.partition(".")
-    return head.replace("_", "-") + dot + rest
-
-
-def version_of(tag: str) -> Version | None:
-    """Return major and minor version of an image tag such as ``v0.30.0-cu129``, else None."""
-    match = re.match(r"v(\d+)\.(\d+)\.\d+(?!\d)", tag)
-    return (int(match[1]), int(match[2])) if match else None
-
-
-def _knows(tag: str, name: str) -> bool:
-    version = version_of(tag)
-    return version is None or version >= SINCE.get(name, (0, 0))
 
 
 _SERVED_PLAINLY: Final = "cannot be set: proxies and probes reach the pod over plain HTTP"
@@ -154,57 +222,99 @@ DERIVED: Final[Mapping[str, str]] = {
     "gpu-memory-utilization": "is derived; set deployment.gpu_memory_utilization",
     "shutdown-timeout": "is derived; set deployment.drain_seconds",
     "api-key": "would show the key; set VLLM_API_KEY in deployment.secret_env",
+    "config": "cannot be set: a file could contradict declared fields; give its options here",
     "port": "is fixed: callers use port 80 of the Service, whatever the engine's",
     "host": "is fixed: the engine listens on the pod's addresses",
     "uds": "is fixed: the engine listens on the pod's addresses",
     "grpc": "cannot be set: callers and probes speak HTTP",
     "ssl-keyfile": _SERVED_PLAINLY,
     "ssl-certfile": _SERVED_PLAINLY,
+    "ssl-ca-certs": _SERVED_PLAINLY,
+    "ssl-cert-reqs": _SERVED_PLAINLY,
     "data-parallel-size": _ONE_POD,
+    "data-parallel-size-local": _ONE_POD,
+    "data-parallel-rank": _ONE_POD,
+    "data-parallel-start-rank": _ONE_POD,
+    "data-parallel-address": _ONE_POD,
+    "data-parallel-rpc-port": _ONE_POD,
+    "data-parallel-hybrid-lb": _ONE_POD,
+    "data-parallel-external-lb": _ONE_POD,
+    "data-parallel-multi-port-external-lb": _ONE_POD,
     "nnodes": _ONE_POD,
     "node-rank": _ONE_POD,
+    "master-addr": _ONE_POD,
+    "master-port": _ONE_POD,
     "headless": _ONE_POD,
 }
 """Options that ``deployment.args`` may not give, and what to set instead."""
 
 
-@rule("deployment.runtime", "deployment.args", names_only=True)
-def _arguments_contradict_no_field(runtime: Any, args: Mapping[str, Any] | None) -> Problems:
-    for name in args or {} if runtime == NAME else ():
-        if (reason := DERIVED.get(canonical_name(name))) is not None:
-            yield Problem(dotted(("deployment", "args", name)), reason)
-
-
-@rule("deployment.runtime", "deployment.args", names_only=True)
-def _arguments_are_given_once(runtime: Any, args: Mapping[str, Any] | None) -> Problems:
-    given = args or {} if runtime == NAME else {}
-    for name in given:
-        same = canonical_name(name)
-        if name != same and same in given:
-            yield Problem(dotted(("deployment", "args", name)), f"is the same option as {same}")
-
-
-@rule("deployment.runtime", "deployment.gpu.vendor")
-def _needs_a_gpu(runtime: Any, vendor: str | None) -> Problems:
-    if runtime == NAME and vendor is None:
+@rule(
+    "deployment.runtime",
+    "deployment.gpu",
+    "deployment.cpu_architecture",
+    "deployment.images",
+    names_only=True,
+)
+def _images_without_gpus_are_by_architecture(
+    runtime: Any, gpu: Any, architecture: str | None, images: Mapping[str, Any] | None
+) -> Problems:
+    own = not {"cpu", "default"} & set(images or {})
+    if runtime == NAME and gpu is None and architecture is None and own:
         yield Problem(
             "deployment.gpu",
-            "is required: the images of vllm need a GPU; or declare a runtime in full",
+            "is required, or deployment.cpu_architecture: vllm's images that need no GPU are "
+            "made for one architecture",
         )
 
 
-@rule("deployment.runtime", "model_type")
-def _speaks_no_words(runtime: Any, model_type: str) -> Problems:
-    if runtime == NAME and model_type == ModelType.TTS:
-        yield Problem("model_type", "vllm does not serve tts models; declare a runtime in full")
+@rule("deployment.runtime", "deployment.model.uri", "deployment.gpu.vendor", "deployment.images")
+def _reads_modelscope_with_the_images_that_can(
+    runtime: Any, uri: str | None, vendor: str | None, images: Mapping[str, Any] | None
+) -> Problems:
+    is_asked = runtime == NAME and (uri or "").startswith("modelscope://") and vendor != "nvidia"
+    if is_asked and not {vendor or "cpu", "default"} & set(images or {}):
+        yield Problem(
+            "deployment.model.uri",
+            "vllm's own image reads modelscope:// with NVIDIA's GPUs only; declare an image "
+            f"that has the package modelscope as deployment.images.{vendor or 'cpu'}",
+        )
 
 
-@rule("deployment.runtime", "deployment.runtime_version", "deployment.gpu.vendor")
-def _version_is_supported(runtime: Any, tag: str | None, vendor: str | None) -> Problems:
+@rule("deployment.runtime", "deployment.gpu_memory_utilization", "deployment.args", names_only=True)
+def _memory_is_shared_out_once(
+    runtime: Any, share: float | None, args: Mapping[str, Any] | None
+) -> Problems:
+    for name in args or {} if runtime == NAME and share is not None else ():
+        if primary(TABLE, name) == "kv-cache-memory-bytes":
+            yield Problem(
+                f"deployment.args.{name}",
+                "overrides deployment.gpu_memory_utilization; remove one of them",
+            )
+
+
+@rule(
+    "deployment.runtime",
+    "deployment.runtime_version",
+    "deployment.gpu",
+    "deployment.gpu.vendor",
+    "deployment.images",
+    names_only=True,
+)
+def _version_is_supported(
+    runtime: Any,
+    tag: str | None,
+    gpu: Any,
+    vendor: str | None,
+    images: Mapping[str, Any] | None,
+) -> Problems:
     if runtime != NAME or tag is None:
         return
     path, version = "deployment.runtime_version", version_of(tag)
-    _, (major, minor) = REPOSITORIES.get(vendor or "", REPOSITORIES["nvidia"])
+    hardware = vendor or "nvidia" if gpu is not None else "cpu"
+    _, first = REPOSITORIES.get(hardware, REPOSITORIES["nvidia"])
+    if {hardware, "default"} & set(images or {}):
+        first = TABLE.first
     if tag.startswith(("nightly", "latest")):
         yield Problem(
             path,
@@ -217,22 +327,48 @@ def _version_is_supported(runtime: Any, tag: str | None, vendor: str | None) -> 
             f"must be a release such as {DEFAULT_VERSION}, because options depend on it; "
             "an image of your own goes into deployment.images",
         )
-    elif version < (major, minor):
+    elif version < first:
+        major, minor = first
         yield Problem(
             path, f"{tag} is too old: v{major}.{minor}.0 is the first that is supported here"
         )
 
 
 RULES: Final[tuple[Rule, ...]] = (
-    _arguments_contradict_no_field,
-    _arguments_are_given_once,
-    _needs_a_gpu,
-    _speaks_no_words,
+    *option_rules(TABLE, derived=DERIVED),
+    *word_rules(
+        TABLE,
+        fields={
+            "deployment.dtype": "dtype",
+            "deployment.quantization": "quantization",
+            "deployment.kv_cache_dtype": "kv-cache-dtype",
+        },
+    ),
+    served_models(
+        NAME, frozenset(ModelType) - {ModelType.TTS}, instead="declare a runtime in full"
+    ),
+    imaged_hardware(
+        NAME,
+        {
+            "nvidia": ANY_ARCHITECTURE,
+            "amd": frozenset({"amd64"}),
+            "intel": frozenset({"amd64"}),
+            "cpu": ANY_ARCHITECTURE,
+        },
+    ),
+    _images_without_gpus_are_by_architecture,
+    _reads_modelscope_with_the_images_that_can,
+    _memory_is_shared_out_once,
     _version_is_supported,
     *reserved_env_rules(
-        {"VLLM_CACHE_ROOT": f"is set by modelfleet to a place under {CACHE_PATH}"},
+        {
+            "VLLM_CACHE_ROOT": f"is set by modelfleet to a place under {CACHE_PATH}",
+            "VLLM_USE_MODELSCOPE": "is derived; set deployment.model.uri to modelscope://…",
+        },
         applies=lambda runtime: runtime == NAME,
     ),
 )
 
-ENGINE: Final = Engine(name=NAME, default_version=DEFAULT_VERSION, launch=launch, rules=RULES)
+ENGINE: Final = Engine(
+    name=NAME, default_version=DEFAULT_VERSION, launch=launch, rules=RULES, reads=READS
+)
