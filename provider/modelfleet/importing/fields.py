@@ -24,19 +24,20 @@ _PROBES: Final = {
 }
 _SCHEMES: Final = ("hf://", "modelscope://", "s3://", "gs://", "oci://", "pvc://", "https://")
 
+_UNKNOWN: Final = "file:///unknown"
+"""Where nothing tells: a runtime given in full serves whatever its own command line names."""
+
 Suggestion = tuple[Path, Any]
 
 
 def model_uris(recognised: Recognised, pod: Mapping[str, Any]) -> list[str]:
-    """Return what ``deployment.model.uri`` may be, the most telling first; never empty."""
+    """Return what ``deployment.model.uri`` may be, the most telling first, some URI last."""
     model = recognised.model
-    if not model:
-        return ["file:///unknown"]
     if model.startswith(_SCHEMES):
-        return [model]
-    if not model.startswith(("/", "./", "~")):
-        return [f"hf://{model}"]
-    return [*_mounted(model, pod), f"file://{model}"]
+        return [model, _UNKNOWN]
+    if model.startswith("/"):
+        return [*_mounted(model, pod), f"file://{model}", _UNKNOWN]
+    return [f"hf://{model}", _UNKNOWN] if model else [_UNKNOWN]
 
 
 def runtime_in_full(recognised: Recognised, container: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,6 +78,7 @@ def suggestions(pod: Mapping[str, Any], container: Mapping[str, Any]) -> Iterato
     yield from _times(pod, container)
     yield from _resources(pod, container)
     yield from _storage(pod, container)
+    yield from _resources(pod, container)  # shared memory is part of memory: neither goes first
     yield from _environment(container)
     yield from _placement(pod)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 Options = dict[str, str | bool | list[str]]
@@ -150,43 +150,58 @@ class Recognised:
     indirect: bool = False
 
 
+def served_names(found: Recognised) -> tuple[str, ...]:
+    """Return the ``model`` values that the engine answers to, none where that is not known."""
+    if found.names or found.engine not in _NAMED_AFTER_MODEL:
+        return found.names
+    return (found.model,) if found.model else ()
+
+
+_NAMED_AFTER_MODEL: Final = ("vllm", "sglang")
+"""Engines that answer to the model as they were given it, and to nothing else."""
+
+
 def recognised(container: Mapping[str, Any]) -> Recognised:
     """Return what ``container`` of a pod template runs, as far as the table tells."""
     repository, tag = _image(str(container.get("image", "")))
-    words, indirect = _words(container)
+    variables = {each["name"]: str(each.get("value", "")) for each in container.get("env") or ()}
+    words, indirect = _words(container, variables)
     for marks in MARKS:
         own = _after_program(words, marks.programs)
         if own is None and not re.search(marks.image, repository):
             continue
-        return _read(marks, own if own is not None else words, container, tag, indirect)
+        found = _read(
+            marks, own if own is not None else words, variables, _declared_port(container)
+        )
+        return replace(found, version=tag, indirect=indirect)
     port = _declared_port(container)
-    return Recognised(port=port or Recognised.port, indirect=indirect)
+    return Recognised(
+        model=variables.get("MODEL_PATH", ""),
+        port=port or Recognised.port,
+        names=tuple(name for name in (variables.get("MODEL_NAME"),) if name),
+        indirect=indirect,
+    )
 
 
 def _read(
-    marks: Marks, words: Sequence[str], container: Mapping[str, Any], tag: str, indirect: bool
+    marks: Marks, words: Sequence[str], variables: Mapping[str, str], declared_port: int | None
 ) -> Recognised:
     positional, options = _options(words)
-    variables = {
-        each["name"]: str(each.get("value", "")) for each in container.get("env", ()) if each
-    }
     candidates = [
         *(positional[:1] if marks.positional else ()),
         *(str(options[name]) for name in marks.models if name in options),
         *(variables[name] for name in marks.variables if variables.get(name)),
     ]
     names = [value for name in marks.names for value in _list(options.get(name))]
-    port = options.get("port") or variables.get("PORT") or _declared_port(container)
+    port = options.get("port") or variables.get("PORT") or declared_port
     used = {*marks.models, *marks.names, *marks.fields, "port", "host"}
     return Recognised(
         engine=marks.engine,
         model=candidates[0] if candidates else "",
         port=int(str(port)) if str(port).isdigit() else marks.port,
-        version=tag,
         names=tuple(names),
         fields={path: str(options[name]) for name, path in marks.fields.items() if name in options},
         options={name: value for name, value in options.items() if name not in used},
-        indirect=indirect,
     )
 
 
@@ -198,9 +213,16 @@ def _image(image: str) -> tuple[str, str]:
     return f"{head}{slash}{repository}", tag
 
 
-def _words(container: Mapping[str, Any]) -> tuple[list[str], bool]:
-    """Return the words of the command line, those that a shell would read included."""
-    words = [str(each) for each in (*container.get("command", ()), *container.get("args", ()))]
+def _words(container: Mapping[str, Any], variables: Mapping[str, str]) -> tuple[list[str], bool]:
+    """Return the words of the command line, and whether they are those that a shell would read.
+
+    ``$(NAME)`` is replaced as the kubelet does.
+    """
+    given = [str(each) for each in (*container.get("command", ()), *container.get("args", ()))]
+    words = [
+        re.sub(r"\$\((\w+)\)", lambda found: variables.get(found[1], found[0]), each)
+        for each in given
+    ]
     program = words[0].rpartition("/")[2] if words else ""
     if program not in ("sh", "bash", "ash", "dash", "zsh"):
         return words, False
@@ -223,7 +245,7 @@ def _after_program(words: Sequence[str], programs: tuple[tuple[str, ...], ...]) 
 def _options(words: Sequence[str]) -> tuple[list[str], Options]:
     """Return the words that are no option, and the options by name; several values are a list."""
     positional: list[str] = []
-    options: Options = {}
+    given: dict[str, list[str]] = {}
     name = ""
     for word in words:
         if word in ("&&", ";", "||", "|", "&"):
@@ -231,14 +253,17 @@ def _options(words: Sequence[str]) -> tuple[list[str], Options]:
         if re.match(r"^--?[A-Za-z]", word):
             name, attached, value = word.lstrip("-").partition("=")
             name = name.replace("_", "-")
-            options[name] = value if attached else True
+            given.setdefault(name, [])
+            given[name] += [value] if attached else []
             name = "" if attached else name
-        elif not name:
-            positional.append(word)
-        elif options[name] is True:
-            options[name] = word
+        elif name:
+            given[name].append(word)
         else:
-            options[name] = [*_list(options[name]), word]
+            positional.append(word)
+    options = {
+        name: (values if len(values) > 1 else values[0]) if values else True
+        for name, values in given.items()
+    }
     return positional, options
 
 
