@@ -23,6 +23,7 @@ from modelfleet.codegen.shapes import (
     models_under,
 )
 from modelfleet.codegen.typed_dicts import default_text
+from modelfleet.spec.elsewhere import ELSEWHERE
 from modelfleet.spec.fields import ChangeClass
 from modelfleet.spec.refused import (
     NETWORK_MODES_NOT_YET,
@@ -120,6 +121,13 @@ def _refused(name: str) -> Iterator[str]:
     yield from _table(
         ("Field", "Why, and what to write instead"),
         ((f"`{path}`", reason) for path, reason in REFUSED.items()),
+    )
+    yield ""
+    yield "Names that other systems have for a service's or its deployment's fields:"
+    yield ""
+    yield from _table(
+        ("Name", "Of", "Instead"),
+        ((f"`{name}`", system, advice) for name, (system, advice) in ELSEWHERE.items()),
     )
     values = {
         "network_configuration.network_mode": NETWORK_MODES_NOT_YET,
