@@ -31,6 +31,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="record golden files and transcripts anew instead of comparing with them",
     )
+    parser.addoption(
+        "--fault-runs", type=int, default=30, help="how many random runs through faults to make"
+    )
+    parser.addoption("--fault-seed", type=int, help="make the random run of this seed only")
 
 
 def pytest_configure(config: pytest.Config) -> None:

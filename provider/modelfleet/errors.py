@@ -75,8 +75,11 @@ class ClusterError(ModelFleetError):
     """The API server refused a request, or could not be asked.
 
     ``subject`` is what was acted on, such as ``Deployment models/qwen``; ``status`` the HTTP
-    status, 0 where there was no reply.
+    status, 0 where there was no reply. ``maybe_written`` says that a write of it was sent and
+    never answered: it may have been carried out all the same.
     """
+
+    maybe_written: bool = False
 
     def __init__(self, subject: str, cause: str, *, status: int = 0, hint: str = "") -> None:
         self.subject = subject

@@ -434,11 +434,13 @@ class Fleet:
 def _is_half_done(error: ClusterError, written: Sequence[Change], *, desired: Desired) -> bool:
     """Return whether an apply that ended with ``error`` may have left something behind.
 
-    A refusal comes before the first write. When the server went silent, an update may have
-    happened; the state must then hold what was asked for, so that taking it back is a change.
+    A refusal comes before the first write. Where the answer to a write was lost, it may have
+    happened; and when the server went silent, the state must hold what was asked for, so that
+    taking an update back is a change.
     """
     changed = any(each.action != "unchanged" for each in written)
-    return changed or (isinstance(error, UnavailableError) and desired.prior is not None)
+    is_silent = isinstance(error, UnavailableError) and desired.prior is not None
+    return changed or error.maybe_written or is_silent
 
 
 def _deletion_seconds(spec: ModelServiceSpec) -> float:

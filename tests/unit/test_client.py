@@ -226,6 +226,58 @@ async def test_a_wait_longer_than_the_budget_is_given_up_at_once() -> None:
     assert len(asked) == 1
 
 
+LOST = httpx.ReadTimeout("slow")
+NOW = RetryPolicy(budget_seconds=0.0)
+
+
+@pytest.mark.parametrize(
+    ("answers", "maybe_written"),
+    [
+        ([no(403, "Forbidden")], False),
+        ([no(409, "Conflict")], False),
+        ([no(429, "TooManyRequests"), no(403, "Forbidden")], False),
+        ([LOST, no(403, "Forbidden")], True),
+        ([LOST, no(429, "TooManyRequests"), no(409, "Conflict")], True),
+        ([no(503, "ServiceUnavailable"), no(409, "Conflict")], True),
+        ([no(500, "InternalError"), no(422, "Invalid")], True),
+    ],
+)
+async def test_an_error_says_whether_a_write_before_it_got_no_answer(
+    answers: list[Answer], maybe_written: bool
+) -> None:
+    network, _ = one_by_one(*answers)
+    async with connected(network) as client:
+        with pytest.raises(ClusterError) as caught:
+            await client.patch(QWEN, operations=[])
+    assert caught.value.maybe_written == maybe_written
+
+
+@pytest.mark.parametrize(("method", "maybe_written"), [("get", False), ("delete", True)])
+async def test_only_what_writes_may_have_been_written(method: str, maybe_written: bool) -> None:
+    network, _ = one_by_one(LOST)
+    async with connected(network, retry=NOW) as client:
+        with pytest.raises(UnavailableError) as caught:
+            await getattr(client, method)(QWEN)
+    assert caught.value.maybe_written == maybe_written
+
+
+@pytest.mark.parametrize("code", [200, 404, 500])
+async def test_half_a_reply_does_not_pass_for_an_answer(code: int) -> None:
+    half = httpx.Response(code, content=no(code, "NotFound", "a message").content[:-20])
+    network, _ = one_by_one(half, found())
+    async with connected(network) as client:
+        assert await client.get(QWEN) is not None
+        assert client.requests == {"get deployments": 2}
+
+
+async def test_an_answer_to_a_write_that_cannot_be_read_leaves_open_what_it_did() -> None:
+    network, _ = one_by_one(httpx.Response(200, text="<html>"))
+    async with connected(network) as client:
+        with pytest.raises(UnavailableError) as caught:
+            await client.patch(QWEN, operations=[])
+    assert caught.value.maybe_written
+
+
 async def test_a_server_that_stays_away_is_named_with_what_to_check() -> None:
     async with connected(lambda _: httpx.ConnectError("connection refused")) as client:
         with pytest.raises(UnavailableError) as caught:

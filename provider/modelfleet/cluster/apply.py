@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from modelfleet.cluster.adoption import notices_of, refuse_other_pods
@@ -24,7 +24,7 @@ from modelfleet.cluster.ownership import (
     refuse_held_fields,
     writers,
 )
-from modelfleet.errors import AlreadyExistsError, ConflictError
+from modelfleet.errors import AlreadyExistsError, ClusterError, ConflictError
 
 ATTEMPTS: Final = 5
 """How often an object is read anew because somebody wrote it between our read and our write."""
@@ -121,18 +121,31 @@ class _Applier:
         refuse_other_pods(desired, live, is_ours=is_ours)
 
     async def converge(self, desired: Object, live: Object | None) -> Change:
-        """Write one object, reading and checking it anew when another writer was faster."""
+        """Write one object, reading and checking it anew when another writer was faster.
+
+        The other writer may be we: an attempt whose answer was lost. What is found to be as desired
+        after one of those is a change of ours; and an error after one says so.
+        """
+        action: Literal["created", "configured"] = "created" if live is None else "configured"
+        maybe_written = False
         attempt = 1
-        while True:
-            try:
-                return await self._write(desired, live)
-            except (ConflictError, AlreadyExistsError):
-                if attempt == ATTEMPTS:
-                    raise
-            # A conflict over fields comes here too: the check tells by name whose they are.
-            live = await self.settled(ref_of(desired))
-            self.check(desired, live)
-            attempt += 1
+        try:
+            while True:
+                try:
+                    change = await self._write(desired, live)
+                    is_ours = maybe_written and change.action == "unchanged"
+                    return replace(change, action=action) if is_ours else change
+                except (ConflictError, AlreadyExistsError) as error:
+                    maybe_written = maybe_written or error.maybe_written
+                    if attempt == ATTEMPTS:
+                        raise
+                # A conflict over fields comes here too: the check tells by name whose they are.
+                live = await self.settled(ref_of(desired))
+                self.check(desired, live)
+                attempt += 1
+        except ClusterError as error:
+            error.maybe_written = error.maybe_written or maybe_written
+            raise
 
     def taken_over(self, live: Object) -> Object:
         """Return ``live`` as it is once we own what earlier owners, or the adopted ones, did.

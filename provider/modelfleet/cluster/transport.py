@@ -74,16 +74,22 @@ class Transport:
         """Send a request until it is answered, and return the answer if it is a success.
 
         The request must be idempotent: one whose reply got lost is sent again. Raises the class of
-        error that ``api_errors`` has for the answer.
+        error that ``api_errors`` has for the answer, which says whether a former attempt of a write
+        may have been carried out.
         """
         wanted = _Wanted(method, path, parameters or {}, content, content_type)
         policy = retry or self._retry
         started = time.monotonic()
         attempt = 0
+        maybe_written = False
         while True:
             try:
                 return await self._sent_once(asked, wanted)
-            except UnavailableError as error:
+            except ClusterError as error:
+                maybe_written = maybe_written or _may_be_written(wanted, error)
+                error.maybe_written = maybe_written
+                if not isinstance(error, UnavailableError):
+                    raise
                 delay_seconds = policy.delay_seconds(
                     error, attempt=attempt, spent_seconds=time.monotonic() - started
                 )
@@ -127,6 +133,8 @@ class Transport:
         with _network_errors(asked, self.access):
             async with self._reply(asked, wanted, connection=self._connections.lent) as reply:
                 await reply.aread()
+        if _is_half(reply):
+            raise unreachable_error(asked, "only half of its reply came")
         if not reply.is_success:
             raise _error(asked, reply)
         return reply
@@ -174,6 +182,28 @@ class Transport:
             timeout=timeout,
             extensions={"sni_hostname": name} if name else {},
         )
+
+
+def _may_be_written(wanted: _Wanted, error: ClusterError) -> bool:
+    """Return whether a request that ended with ``error`` may have changed something.
+
+    A server that is too busy says so before it does anything; one that fails may fail after.
+    """
+    if wanted.method == "GET" or error.status == httpx.codes.TOO_MANY_REQUESTS:
+        return False
+    return isinstance(error, UnavailableError)
+
+
+def _is_half(reply: httpx.Response) -> bool:
+    """Return whether a reply that counts only as a whole has lost its end on the way.
+
+    A success says in its body what is there now, and a 404 what is not there: an object, or the
+    path, which must not pass for it. Other refusals count by their status.
+    """
+    if not reply.is_success and reply.status_code != httpx.codes.NOT_FOUND:
+        return False
+    is_json = "json" in reply.headers.get("content-type", "json")
+    return is_json and reply.content[:1] == b"{" and not reply.content.rstrip().endswith(b"}")
 
 
 def _error(asked: Asked, reply: httpx.Response) -> ClusterError:

@@ -56,7 +56,9 @@ def decoded(body: bytes, asked: Asked) -> Object:
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        raise unreachable_error(asked, "its reply is not JSON (is it an API server?)")
+        error = unreachable_error(asked, "its reply is not JSON (is it an API server?)")
+        error.maybe_written = asked.verb not in ("get", "list")
+        raise error
     return content
 
 
