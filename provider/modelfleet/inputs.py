@@ -364,6 +364,7 @@ class ModelSourceArgs(TypedDict, total=False):
 
     uri: pulumi.Input[str | None]
     """`hf://org/name` or `modelscope://org/name` (a hub; with `/path/file` one file of it),
+    `hf://org/name:quantisation` (of GGUF files), `ollama://name:tag` (Ollama's library),
     `s3://bucket/path`, `gs://bucket/path`, `https://host/file` (fetched where the engine does
     not read them), `oci://registry/image:tag` (mounted; `#folder` of it), `pvc://claim/path`
     (an existing claim, mounted read-only) or `file:///path` (a path in the image). Required.

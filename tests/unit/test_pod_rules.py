@@ -35,7 +35,8 @@ def model(uri: str, **fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "declared",
     [
-        model("hf://org/model", revision="main", credential_name="hub/token"),
+        model("hf://org/model", credential_name="hub/token"),
+        model("hf://org/model:Q4_K_M"),
         model("hf://model"),
         model("hf://org/model/a/b.gguf", revision="v1", sha256=SHA256),
         model("modelscope://org/model/b.gguf", credential_name="hub"),

@@ -19,9 +19,10 @@ from modelfleet.engines.launch import (
     served_names,
     tensor_size,
 )
-from modelfleet.engines.sources import model_location
-from modelfleet.spec.deployment import DeploymentSpec, RuntimeSpec
-from modelfleet.spec.rules import Rule
+from modelfleet.engines.sources import is_one_file, model_location
+from modelfleet.errors import Problem
+from modelfleet.spec.deployment import DeploymentSpec, ModelSource, RuntimeSpec
+from modelfleet.spec.rules import Problems, Rule, rule
 from modelfleet.spec.service import ModelServiceSpec
 
 READS: Final = frozenset({"hf"})
@@ -60,7 +61,41 @@ def _is_full(runtime: Any) -> bool:
     return isinstance(runtime, Mapping)
 
 
-RULES: Final[tuple[Rule, ...]] = reserved_env_rules(
+UNSERVED: Final = (
+    "deployment.max_model_len",
+    "deployment.dtype",
+    "deployment.quantization",
+    "deployment.kv_cache_dtype",
+    "deployment.gpu_memory_utilization",
+)
+"""Fields that become options of an engine, whose names nobody knows here."""
+
+
+def _unserved(path: str) -> Rule:
+    def check(runtime: Any, value: Any) -> Problems:
+        if _is_full(runtime) and value is not None:
+            yield Problem(
+                path,
+                "means nothing to a runtime given in full, whose options are its own; say it in "
+                "deployment.args",
+            )
+
+    return Rule(("deployment.runtime", path), check)
+
+
+@rule("deployment.runtime", "deployment.model.uri", "deployment.model.revision")
+def _reads_names_only(runtime: Any, uri: str | None, revision: str | None) -> Problems:
+    if not _is_full(runtime) or uri is None or revision is None:
+        return
+    if uri.partition("://")[0] in READS and not is_one_file(ModelSource(uri=uri)):
+        yield Problem(
+            "deployment.model.revision",
+            "means nothing to a runtime given in full, which is told the model's name only; say it "
+            "in deployment.args",
+        )
+
+
+_RESERVED_ENV: Final = reserved_env_rules(
     {
         "MODEL_NAME": "is the access name; change model_service_name or workspace_id",
         "MODEL_PATH": "is derived; set deployment.model.uri",
@@ -69,4 +104,10 @@ RULES: Final[tuple[Rule, ...]] = reserved_env_rules(
         "TP_SIZE": "is derived; set deployment.parallelism.tensor",
     },
     applies=_is_full,
+)
+
+RULES: Final[tuple[Rule, ...]] = (
+    *_RESERVED_ENV,
+    *(_unserved(path) for path in UNSERVED),
+    _reads_names_only,
 )

@@ -143,6 +143,8 @@ def _settings(deployment: DeploymentSpec) -> dict[str, str]:
         # Loading is given up where nothing moves for that long; the pod's start is limited anyhow.
         "OLLAMA_LOAD_TIMEOUT": f"{deployment.startup_seconds}s",
         "OLLAMA_MODELS": f"{CACHE_PATH}/ollama",
+        # Else it passes requests on to its makers' service where a caller names a model of that.
+        "OLLAMA_NO_CLOUD": "1",
     }
     if deployment.max_model_len is not None:
         settings["OLLAMA_CONTEXT_LENGTH"] = str(deployment.max_model_len)

@@ -96,6 +96,7 @@ def launch(spec: ModelServiceSpec, deployment: DeploymentSpec) -> Launch:
             own={
                 "HUGGINGFACE_HUB_CACHE": f"{CACHE_PATH}/huggingface/hub",
                 "GRACEFUL_TERMINATION_TIMEOUT": str(deployment.drain_seconds),
+                "USAGE_STATS": "off",
             },
         ),
         port=PORT,
