@@ -64,7 +64,8 @@ def foreign_declaration(deployment: Object, *, service: Object | None = None) ->
         *_what_engine(declaration, container),
         *_what_name(declaration, container),
     )
-    return Imported(declaration, notes=notes, obstacles=obstacles)
+    source = str(ref_of(deployment))
+    return Imported(declaration, source=source, notes=notes, obstacles=obstacles)
 
 
 def _obstacles(deployment: Object) -> Iterator[str]:

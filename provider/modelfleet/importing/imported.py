@@ -11,13 +11,13 @@ from typing import Any
 class Imported:
     """A declaration of what runs.
 
-    ``owner`` is whose it is so far, empty for nobody's. ``notes`` are what to know before it
+    ``source`` is what was found, by kind, namespace and name. ``notes`` are what to know before it
     changes hands; ``obstacles`` keep it from being taken over with its pods: then the declaration
     is one of a new service beside it.
     """
 
     declaration: Mapping[str, Any]
-    owner: str = ""
+    source: str
     notes: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
 

@@ -6,6 +6,7 @@ configuration.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +42,8 @@ def program_of(imported: Imported) -> str:
     imports = ["import pulumi", "", *_IMPORT] if secrets else list(_IMPORT)
     config = [*_config(secrets), ""] if secrets else []
     body = ["ModelService(", *arguments, ")"]
-    return "\n".join([*_comments(imported), *imports, "", *config, *body, ""])
+    title = f'"""{imported.source}, as modelfleet import found it."""'
+    return "\n".join([title, "", *_comments(imported), *imports, "", *config, *body, ""])
 
 
 def secret_settings(imported: Imported) -> Iterator[tuple[Path, str]]:
@@ -100,9 +102,13 @@ def _text(value: Any, indent: int, before: int) -> str:
     On one line where it fits with the comma after it; else an item to a line.
     """
     flat = _flat(value)
-    if indent + before + len(flat) <= LINE_LENGTH or not _is_collection(value) or not value:
+    if indent + before + len(flat) <= LINE_LENGTH:
         return flat
     inner = " " * (indent + 4)
+    if isinstance(value, str) and len(parts := _parts(value, LINE_LENGTH - indent - 4)) > 1:
+        return "\n".join(["(", *(f"{inner}{_quoted(each)}" for each in parts), " " * indent + ")"])
+    if not _is_collection(value) or not value:
+        return flat
     if isinstance(value, Mapping):
         items = [
             f"{inner}{_flat(str(key))}: {_text(item, indent + 4, len(_flat(str(key))) + 3)},"
@@ -123,6 +129,16 @@ def _flat(value: Any) -> str:
     if isinstance(value, Sequence):
         return "[" + ", ".join(_flat(item) for item in value) + "]"
     return repr(value)
+
+
+def _parts(text: str, width: int) -> list[str]:
+    """Return ``text`` cut after spaces, so that each part fits in ``width`` with its quotes."""
+    parts = [""]
+    for word in re.findall(r"\S*\s+|\S+", text):
+        if parts[-1] and len(_quoted(parts[-1] + word)) > width:
+            parts.append("")
+        parts[-1] += word
+    return parts
 
 
 def _quoted(text: str) -> str:

@@ -38,7 +38,7 @@ def recorded_declaration(primary: Object, record: Record, *, owner: str | None) 
     declaration = without_defaults(pruned(_whole_numbers(spec)), ModelServiceSpec)
     if owner is not None and owner != record.owner:
         declaration["adopt"] = True
-    return Imported(declaration, owner=record.owner)
+    return Imported(declaration, source=str(record))
 
 
 def _whole_numbers(tree: Any) -> Any:

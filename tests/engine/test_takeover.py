@@ -1,0 +1,239 @@
+"""Taking over what runs, on the real engine: by adopting it, and by an import document.
+
+Dimensions: who made it (kubectl, this owner, another) x by which way it comes into the state. In
+each case its pods go on as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from declaring import external, hosted, program
+from looking import Namespace, owners, wait_until
+from namespaces import make_namespace
+from pulumi_stack import Run, Stack
+
+from modelfleet.local.api import Api
+
+StackFactory = Callable[..., Stack]
+Transcript = Callable[..., None]
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "takeover"
+READY, DOCUMENTED = EXAMPLE / "ready-to-adopt.yaml", EXAMPLE / "vllm-documentation.yaml"
+
+HASTY = """\
+from modelfleet import ModelService
+
+ModelService(
+    "mistral-7b",
+    namespace="models",
+    adopt=True,
+    deployment={
+        "model": {"uri": "hf://mistralai/Mistral-7B-Instruct-v0.3"},
+        "gpu": {"count": 1},
+    },
+)
+"""
+
+
+@pytest.fixture
+def here(plane_api: Api, namespace: str) -> Namespace:
+    return Namespace(plane_api, namespace)
+
+
+def run(stack: Stack, *command: str, returncode: int = 0) -> Run:
+    """Run a command in the project's folder."""
+    done = subprocess.run(
+        command,
+        cwd=stack.project,
+        env=stack.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == returncode, done.stdout + done.stderr
+    folders = {str(EXAMPLE): "examples/takeover"}
+    typed = " ".join(command).replace(str(EXAMPLE), "examples/takeover")
+    return Run(typed, done.returncode, done.stdout, done.stderr, folders)
+
+
+def imported(stack: Stack, name: str, *, namespace: str, owner: str = "") -> Run:
+    """Put a service into the state by its document; return what was printed beside it."""
+    arguments = ("import", name, "--namespace", namespace, *(("--owner", owner) if owner else ()))
+    stack.program(run(stack, "modelfleet", *arguments).stdout)
+    document = run(stack, "modelfleet", *arguments, "--output", "document")
+    (stack.project / "document.json").write_text(document.stdout)
+    options = ("--yes", "--protect=false", "--generate-code=false")
+    return stack.pulumi("import", "--file", "document.json", *options)
+
+
+def changes(run: Run) -> list[str]:
+    """Return the lines of a detailed preview that show a change."""
+    return [
+        line.strip()
+        for line in run.output.splitlines()
+        if line.strip().startswith(("+ ", "- ", "~ ")) and "pulumi-python" not in line
+    ]
+
+
+def applied(here: Namespace, stack: Stack, *files: Path) -> None:
+    """Have kubectl make a Deployment, and wait until its pods serve."""
+    names = [argument for file in files for argument in ("--filename", str(file))]
+    run(stack, "kubectl", "apply", "--namespace", here.name, *names)
+
+
+# Adopting what kubectl made
+
+
+@pytest.mark.xdist_group("models")  # the namespace is read in the transcripts
+def test_what_vllm_documents_is_refused_and_once_it_is_made_ready_no_pod_notices(
+    stack_factory: StackFactory, plane_api: Api, transcript: Transcript
+) -> None:
+    make_namespace(plane_api, "models")
+    here = Namespace(plane_api, "models")
+    stack = stack_factory(HASTY, project="takeover", cluster=True)
+    applied(here, stack, DOCUMENTED)
+    before = here.uids("replicasets"), here.versions()
+    transcript("takeover/1-refused", stack.up(expect_failure=True))
+    beside = run(stack, "modelfleet", "import", "mistral-7b", returncode=3)
+    transcript("takeover/2-import-of-what-is-refused", beside)
+    assert (here.uids("replicasets"), here.versions()) == before
+    assert stack.resources().keys() == {"takeover-dev"}
+
+    run(stack, "kubectl", "delete", "--namespace", "models", "--filename", str(DOCUMENTED))
+    applied(here, stack, READY)
+    applied(here, stack, DOCUMENTED)  # for its Secret
+    look = ("kubectl", "get", "pods", "--namespace", "models", "--output", "custom-columns="
+            "NAME:.metadata.name,READY:.status.containerStatuses[0].ready,"
+            "RESTARTS:.status.containerStatuses[0].restartCount",
+            "--selector", "app=mistral-ready")  # fmt: skip
+    wait_until(lambda: "true" in run(stack, *look).stdout)
+    pods, replica_sets = here.uids("pods"), here.uids("replicasets")
+    transcript("takeover/3-pods-before", run(stack, *look))
+    printed = run(stack, "modelfleet", "import", "mistral-ready")
+    transcript("takeover/4-import", printed)
+    stack.program(printed.stdout)
+    transcript("takeover/5-preview", stack.preview())
+    transcript("takeover/6-up", stack.up())
+    transcript("takeover/7-pods-after", run(stack, *look))
+    transcript("takeover/8-preview-again", stack.preview("--diff"))
+
+    assert (here.uids("pods"), here.uids("replicasets")) == (pods, replica_sets)
+    assert owners(here.own()) == {"organization/takeover/dev"}
+    assert "2 unchanged" in stack.refresh().output
+    stack.destroy()
+    assert here.own() == []
+    for file in (READY, DOCUMENTED):
+        run(stack, "kubectl", "delete", "--ignore-not-found", "-n", "models", "-f", str(file))
+
+
+# Import documents
+
+
+def test_a_lost_state_is_had_back_and_the_preview_is_empty(
+    stack_factory: StackFactory, here: Namespace
+) -> None:
+    declared = program(
+        hosted("chat", namespace=here.name, deployment={"replicas": 2, "env": {"A": "1"}}),
+    )
+    lost = stack_factory(declared, project="lost", cluster=True)
+    lost.set_config("modelfleet:fleet", "acme")
+    lost.up()
+    pods, versions = here.uids("pods"), here.versions()
+
+    stack = stack_factory("", project="found", cluster=True)
+    stack.set_config("modelfleet:fleet", "acme")
+    imported(stack, "chat", namespace=here.name)
+
+    assert changes(stack.preview("--diff")) == []
+    assert "2 unchanged" in stack.up().output
+    assert "2 unchanged" in stack.refresh().output
+    assert (here.uids("pods"), here.versions()) == (pods, versions)
+    stack.destroy()
+    assert here.own() == []
+
+
+def test_the_service_of_another_owner_shows_its_new_owner_and_nothing_else(
+    stack_factory: StackFactory, here: Namespace
+) -> None:
+    first = stack_factory(program(hosted("chat", namespace=here.name)), project="a", cluster=True)
+    first.up()
+    pods = here.uids("pods")
+
+    second = stack_factory("", project="b", cluster=True)
+    imported(second, "chat", namespace=here.name, owner="organization/b/dev")
+
+    preview = second.preview("--diff")
+    assert changes(preview) == ['~ owner: "organization/a/dev" => "organization/b/dev"',
+                                "~ 1 to update"]  # fmt: skip
+    second.up()
+    assert here.uids("pods") == pods
+    assert owners(here.own()) == {"organization/b/dev"}
+    assert "2 unchanged" in second.up().output
+    second.destroy()
+    assert here.own() == []
+
+
+def test_the_document_of_a_foreign_deployment_shows_that_it_is_taken_over(
+    stack_factory: StackFactory, here: Namespace
+) -> None:
+    first = stack_factory(program(hosted("chat", namespace=here.name)), project="a", cluster=True)
+    first.up()
+    live = here.deployment("chat")
+    first.destroy()
+    selector = live["spec"]["selector"]["matchLabels"]
+    theirs = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "chat"},
+        "spec": {"selector": {"matchLabels": selector}, "template": live["spec"]["template"]},
+    }
+    stack = stack_factory("", project="b", cluster=True)
+    (stack.project / "theirs.json").write_text(json.dumps(theirs))
+    run(stack, "kubectl", "create", "--namespace", here.name, "--filename", "theirs.json")
+    rollout = ("rollout", "status", "deployment/chat", "--timeout=60s")
+    run(stack, "kubectl", "--namespace", here.name, *rollout)
+    pods = here.uids("pods")
+
+    imported(stack, "chat", namespace=here.name)
+    preview = stack.preview("--diff")
+    assert changes(preview) == ['+ owner: "organization/b/dev"', "~ 1 to update"]
+    told = stack.up().diagnostics("chat")
+    assert f"takes over Deployment {here.name}/chat, which was not made by modelfleet" in told
+    assert told.endswith("with its pods.")
+    assert here.uids("pods") == pods
+    assert "2 unchanged" in stack.up().output
+    stack.destroy()
+    assert here.own() == []
+
+
+def test_of_secrets_an_import_says_only_that_there_are_some(
+    stack_factory: StackFactory, here: Namespace
+) -> None:
+    settings = {"api_key": "hush-do-not-tell"}
+    declared = program(external("far", namespace=here.name, provider_settings=settings))
+    first = stack_factory(declared, project="a", cluster=True)
+    first.set_config("modelfleet:fleet", "acme")
+    first.up()
+    versions = here.versions()
+
+    second = stack_factory("", project="b", cluster=True)
+    second.set_config("modelfleet:fleet", "acme")
+    second.set_config("far_api_key", "hush-do-not-tell", secret=True)
+    imported(second, "far", namespace=here.name)
+
+    text = (second.project / "__main__.py").read_text()
+    assert '"api_key": config.require_secret("far_api_key")' in text
+    assert "hush" not in text + (second.project / "document.json").read_text()
+    preview = second.preview("--diff")
+    assert "hush" not in preview.output
+    assert "1 to update" in preview.output
+    second.up()
+    assert here.versions().keys() == versions.keys()
+    assert "2 unchanged" in second.up().output
+    second.destroy()
