@@ -150,7 +150,7 @@ def _slots(deployment: DeploymentSpec) -> int:
     slots = given.get("parallel", 1)
     if given.get("kv-unified") is True or isinstance(slots, tuple):
         return 1
-    return int(word(slots)) if re.fullmatch(r"[1-9]\d*", word(slots)) else 1
+    return int(word(slots)) if re.fullmatch(r"[1-9]\d{0,5}", word(slots)) else 1
 
 
 def _split_mode(deployment: DeploymentSpec) -> str | None:
