@@ -131,7 +131,8 @@ def test_each_way_of_not_becoming_ready_is_told_by_cause_field_and_advice(
         "image-pull": "cannot pull image example.org/tiny:1: .*: not found. .*"
         "Correct deployment.runtime.image: no such image can be had.",
         "bad-secret": 'cannot start its container engine: secret "absent" not found. '
-        "Create Secret absent in the same namespace, or change deployment.env.",
+        r"Create Secret absent in the same namespace \(kubernetes.core.v1.Secret in a Pulumi "
+        r"program\), or change deployment.env.",
         "never-ready": "container engine runs, but its readiness probe does not pass. .* "
         "see its log, and check deployment.runtime.probes.",
     }
@@ -159,6 +160,7 @@ def test_each_way_of_not_becoming_ready_is_told_by_cause_field_and_advice(
         assert re.fullmatch(f"{service}: {outcome}\\. Pod {behaviour}-\\S+: {text}", said), said
     assert failed.diagnostics("nowhere") == (
         f'error: NetworkPolicy {here.name}-missing/nowhere: namespaces "{here.name}-missing" not '
-        "found. Create the Namespace first, for example with pulumi-kubernetes, and let the "
-        "service depend on it."
+        "found. Create the Namespace first: in a Pulumi program add a "
+        "kubernetes.core.v1.Namespace, and pass its metadata.name as namespace, so that the "
+        "service is made after it."
     )

@@ -160,7 +160,7 @@ HINTS = [
         "a missing namespace",
         404,
         status("NotFound", 'namespaces "models" not found', name="models", kind="namespaces"),
-        "Create the Namespace first, for example with pulumi-kubernetes",
+        "Create the Namespace first: in a Pulumi program add a kubernetes.core.v1.Namespace",
     ),
     (
         "a namespace that ends",
@@ -186,7 +186,17 @@ HINTS = [
             'services "qwen" is forbidden: exceeded quota: team-a, requested: count/services=1, '
             "used: count/services=5, limited: count/services=5",
         ),
-        "have ResourceQuota team-a of the namespace raised",
+        "raise count/services of ResourceQuota team-a (kubernetes.core.v1.ResourceQuota in a ",
+    ),
+    (
+        "a claim beyond what a range allows",
+        403,
+        status(
+            "Forbidden",
+            'persistentvolumeclaims "qwen-cache" is forbidden: maximum storage usage per '
+            "PersistentVolumeClaim is 5Gi, but request is 10Gi",
+        ),
+        "Change deployment.storage, or the LimitRange (kubernetes.core.v1.LimitRange in a Pulumi ",
     ),
     (
         "a webhook that says no",

@@ -359,7 +359,7 @@ SELECTS_H100 = {"nodeSelector": {"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM
             '0/3 nodes are available: persistentvolumeclaim "weights" not found. not found',
             {},
             "deployment.storage",
-            "Create PersistentVolumeClaim weights, or change deployment.storage.",
+            "Create PersistentVolumeClaim weights (kubernetes.core.v1.PersistentVolumeClaim in a ",
         ),
         (
             "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims. preemption:"
@@ -491,8 +491,8 @@ NOT_FOUND = (
             Failed,
             Code.CONFIG_MISSING,
             "deployment.model.credential_name",
-            "Create Secret hf-token in the same namespace, or change "
-            "deployment.model.credential_name.",
+            "Create Secret hf-token in the same namespace (kubernetes.core.v1.Secret in a Pulumi "
+            "program), or change deployment.model.credential_name.",
         ),
         (
             "a Secret without the key",
@@ -786,7 +786,8 @@ def not_created(message: str) -> dict[str, str]:
             Waiting,
             Code.QUOTA,
             "deployment.gpu.count",
-            "Lower deployment.gpu.count, or have ResourceQuota gpus of the namespace raised.",
+            "Lower deployment.gpu.count or deployment.replicas, or raise requests.nvidia.com/gpu of "
+            "ResourceQuota gpus (kubernetes.core.v1.ResourceQuota in a Pulumi program).",
         ),
         (
             f'pods "qwen-{NEW}-x2x2x" is forbidden: exceeded quota: all, requested: pods=1, used: '
@@ -794,15 +795,16 @@ def not_created(message: str) -> dict[str, str]:
             Waiting,
             Code.QUOTA,
             "deployment.replicas",
-            "Quota all leaves no room for a pod (requested: pods=1, used: pods=8, limited: pods=8)",
+            "No pod can be created: ResourceQuota all is short of 1 pods (requested: pods=1, used: "
+            "pods=8, limited: pods=8)",
         ),
         (
             f'pods "qwen-{NEW}-x2x2x" is forbidden: failed quota: all: must specify limits.cpu for:'
             " engine",
             Failed,
             Code.ADMISSION_DENIED,
-            "deployment.cpu",
-            "must specify limits.cpu",
+            "deployment.pod_overrides",
+            "ResourceQuota all counts limits.cpu, which the pods do not specify",
         ),
         (
             'admission webhook "images.example.com" denied the request: only images of '
@@ -826,14 +828,15 @@ def not_created(message: str) -> dict[str, str]:
             Failed,
             Code.ADMISSION_DENIED,
             "deployment.service_account",
-            "Change deployment.service_account",
+            "Create ServiceAccount loader (kubernetes.core.v1.ServiceAccount in a Pulumi program), "
+            "or change deployment.service_account.",
         ),
         (
             f'pods "qwen-{NEW}-x2x2x" is forbidden: no PriorityClass with name urgent was found',
             Failed,
             Code.ADMISSION_DENIED,
             "deployment.priority_class",
-            "urgent",
+            "Create PriorityClass urgent (kubernetes.scheduling.v1.PriorityClass in a Pulumi ",
         ),
         (
             'Internal error occurred: failed calling webhook "images.example.com": connection '

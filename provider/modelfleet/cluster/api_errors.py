@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from modelfleet.cluster.allowances import allowance
 from modelfleet.errors import (
     AlreadyExistsError,
     ClusterError,
@@ -70,7 +71,6 @@ _FOREIGN_TEXT_LIMIT: Final = 256
 # again could help.
 _NOT_OF_ITS_KIND: Final = re.compile(r"failed to (create typed patch object|convert new object)")
 _RBAC: Final = re.compile(r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"')
-_QUOTA: Final = re.compile(r"(?:exceeded|failed) quota: (?P<name>[^,:\s]+)")
 _POLICY: Final = re.compile(
     r'admission webhook "(?P<webhook>[^"]+)"|'
     r"ValidatingAdmissionPolicy '(?P<policy>[^']+)'|"
@@ -177,14 +177,14 @@ def _hint(
             f"An admission policy of the cluster ({name}) said no: change what it names, or ask "
             "whoever keeps the policy."
         )
-    if quota := _QUOTA.search(cause):
-        return f"Ask for less, or have ResourceQuota {quota['name']} of the namespace raised."
+    if allowed := allowance(cause):
+        return allowed.hint
     if any(each.get("reason") == "NamespaceTerminating" for each in _details(answer, "causes")):
         return "The namespace is being deleted: wait until it is gone and made anew."
     if reason == "NotFound" and _details(answer, "kind") == "namespaces":
         return (
-            "Create the Namespace first, for example with pulumi-kubernetes, and let the service "
-            "depend on it."
+            "Create the Namespace first: in a Pulumi program add a kubernetes.core.v1.Namespace, "
+            "and pass its metadata.name as namespace, so that the service is made after it."
         )
     if reason == "Forbidden":
         return _hint_to_grant(asked, cause)

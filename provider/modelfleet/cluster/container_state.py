@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from modelfleet.cluster.masking import without_lookalikes
+from modelfleet.cluster.neighbours import RESOURCES
 from modelfleet.cluster.reasons import Code, FieldNames, Finding, Reason
 
 CRASHES_UNTIL_FAILED: Final = 3
@@ -153,7 +154,8 @@ def _config_missing(container: Container, fields: FieldNames) -> Finding:
         name = missing["name"] or missing["holder"]
         field = fields.of_secret.get(name, fields.env)
         what = f"key {missing['key']} in {kind} {name}" if missing["key"] else f"{kind} {name}"
-        hint = f"Create {what} in the same namespace, or change {field}."
+        where = f"{what} in the same namespace ({RESOURCES[kind]} in a Pulumi program)"
+        hint = f"Create {where}, or change {field}."
     text = f"cannot start its {container.called}: {short(message)}"
     return Finding(Reason(Code.CONFIG_MISSING, text, field, hint), fatal=True)
 

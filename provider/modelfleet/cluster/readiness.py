@@ -8,11 +8,9 @@ whatever a node or a person may still mend is ``Waiting``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
-from modelfleet.cluster.container_state import short
 from modelfleet.cluster.objects import Object
 from modelfleet.cluster.pod_state import condition, finding, is_over
 from modelfleet.cluster.reasons import (
@@ -26,6 +24,7 @@ from modelfleet.cluster.reasons import (
     Waiting,
     folded,
 )
+from modelfleet.cluster.refused_pods import refused_pod
 from modelfleet.cluster.revisions import hash_of
 from modelfleet.cluster.rollout import Rollout, Until
 
@@ -43,17 +42,6 @@ __all__ = [
 
 _PATIENT: Final = frozenset({Code.UNSCHEDULABLE, Code.GATED, Code.STARTING, Code.QUOTA})
 """What may last as long as it likes: a progress deadline says nothing against it."""
-
-_EXCEEDED: Final = re.compile(r"exceeded quota: (?P<name>[^,]+), (?P<numbers>.*)")
-_PASSING: Final = re.compile(r"failed calling webhook|tim(ed|e) ?out|refused", re.IGNORECASE)
-_DENIED_FIELDS: Final = (
-    (re.compile(r"service ?account", re.IGNORECASE), "service_account"),
-    (re.compile(r"PriorityClass"), "priority_class"),
-    (re.compile(r"RuntimeClass"), "runtime_class"),
-    (re.compile(r"memory"), "memory"),
-    (re.compile(r"cpu"), "cpu"),
-)
-"""Field by a part of the message of built-in admission; webhooks name their own."""
 
 
 def readiness(
@@ -137,7 +125,7 @@ def _blocked(
     """Return what keeps pods from even being made, fatal first: refused, no quota, paused."""
     found: list[Finding] = []
     if failure := _message(deployment, "ReplicaFailure", "True", current_hash):
-        found.append(_not_created(failure, rollout, fields))
+        found.append(refused_pod(failure, fields=fields, old_pods=rollout.old))
     if deployment["spec"].get("paused"):
         hint = "Somebody paused it; resume it with kubectl rollout resume."
         found.append(Finding(Reason(Code.PAUSED, "The rollout is paused", hint=hint)))
@@ -165,42 +153,3 @@ def _message(deployment: Object, kind: str, status: str, current_hash: str | Non
     if current_hash is None:
         return message
     return message if current_hash and f"-{current_hash}" in message else ""
-
-
-def _not_created(message: str, rollout: Rollout, fields: FieldNames) -> Finding:
-    """Return why the API server did not take a pod, from a ReplicaSet's FailedCreate message."""
-    if exceeded := _EXCEEDED.search(message):
-        return Finding(_over_quota(exceeded["name"], exceeded["numbers"], rollout, fields))
-    if _PASSING.search(message):
-        text = f"Pods cannot be created at present: {short(message)}"
-        hint = "Look into what serves that admission webhook."
-        return Finding(Reason(Code.CREATE_FAILED, text, hint=hint))
-    if "forbidden" not in message and "denied" not in message and "invalid" not in message:
-        return Finding(Reason(Code.CREATE_FAILED, f"Pods cannot be created: {short(message)}"))
-    # A webhook's message is its author's, and may name anything; only our own words are matched.
-    builtin = "" if "admission webhook" in message else message
-    attribute = next((name for part, name in _DENIED_FIELDS if part.search(builtin)), "")
-    field = getattr(fields, attribute) if attribute else ""
-    hint = f"Change {field or 'what it names'}, or ask whoever keeps that policy."
-    text = f"The cluster refuses its pods: {short(message)}"
-    return Finding(Reason(Code.ADMISSION_DENIED, text, field, hint), fatal=True)
-
-
-def _over_quota(name: str, numbers: str, rollout: Rollout, fields: FieldNames) -> Reason:
-    asked = numbers.split("used:", 1)[0]
-    field = fields.replicas
-    for part, candidate in (
-        ("/", fields.gpu_count),
-        ("memory", fields.memory),
-        ("cpu", fields.cpu),
-    ):
-        if part in asked:
-            field = candidate
-            break
-    hint = f"Lower {field}, or have ResourceQuota {name} of the namespace raised."
-    if rollout.old:
-        hint += (
-            f" Pods of the former version ({rollout.old}) still count; {fields.strategy} can make "
-            "them stop first."
-        )
-    return Reason(Code.QUOTA, f"Quota {name} leaves no room for a pod ({numbers})", field, hint)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from modelfleet.cluster.neighbours import called
 from modelfleet.cluster.reasons import Code, FieldNames, Reason
 
 _COUNTED: Final = re.compile(r"\d+/(?P<total>\d+) nodes are available: (?P<body>.*)", re.DOTALL)
@@ -114,7 +115,8 @@ def obstacle(clause: tuple[int, str], pod_spec: Mapping[str, Any], fields: Field
     if taint := _TAINT.search(reason):
         return _tainted(nodes, taint["key"].strip(), taint["value"].strip(), fields)
     if claim := _MISSING_CLAIM.search(reason):
-        hint = f"Create PersistentVolumeClaim {claim['name']}, or change {fields.storage}."
+        wanted = called("PersistentVolumeClaim", claim["name"])
+        hint = f"Create {wanted}, or change {fields.storage}."
         return Obstacle(0, nodes, f"waiting for volume claim {claim['name']}", fields.storage, hint)
     for known, build in _BUILDERS:
         if known in reason:
@@ -200,6 +202,10 @@ def _fixed(rank: int, phrase: str, field: str, hint: str) -> Callable[..., Obsta
 
 
 _ASK_STORAGE: Final = "Check {field} and where its volume is."
+_ASK_CLASS: Final = (
+    f"See why its claim is not bound (kubectl describe pvc): the {called('StorageClass')} that "
+    "{field} names must exist, and its provisioner run."
+)
 _ASK_AFFINITY: Final = "Relax {field}, or add nodes."
 _BUILDERS: Final[tuple[tuple[str, Callable[..., Obstacle]], ...]] = (
     ("Too many pods", _fixed(0, "full, with as many pods as a node may run", "", "Add nodes.")),
@@ -214,7 +220,7 @@ _BUILDERS: Final[tuple[tuple[str, Callable[..., Obstacle]], ...]] = (
     ),
     ("topology spread", _fixed(1, "against the topology spread", "affinity", _ASK_AFFINITY)),
     ("free ports", _fixed(1, "with the host port in use", "pod_overrides", _ASK_AFFINITY)),
-    ("unbound immediate", _fixed(0, "waiting for a volume to be bound", "storage", _ASK_STORAGE)),
+    ("unbound immediate", _fixed(0, "waiting for a volume to be bound", "storage", _ASK_CLASS)),
     ("volume node affinity", _fixed(1, "out of reach of the volume", "storage", _ASK_STORAGE)),
     ("volume", _fixed(1, "unable to mount the volume", "storage", _ASK_STORAGE)),
     ("pvc(s)", _fixed(1, "unable to mount the volume", "storage", _ASK_STORAGE)),
