@@ -93,6 +93,8 @@ def test_its_own_images_ask_for_a_pod_that_may_be_root(vendor: str, image: str) 
     assert problem.startswith("deployment.images: the images of tgi run as root only")
     root = {"spec": {"securityContext": {"runAsUser": 0, "runAsNonRoot": False}}}
     assert problems({**own, "pod_overrides": root}) == []
+    elsewhere = {"spec": {"hostNetwork": True}}
+    assert problems({**own, "pod_overrides": elsewhere}) == [problem]
 
 
 @pytest.mark.parametrize("name", sorted(tgi.DERIVED))

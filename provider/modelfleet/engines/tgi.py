@@ -189,13 +189,23 @@ def _needs_root(
     if runtime != NAME or gpu is None or vendor not in SUFFIXES:
         return
     keys = {f"{vendor}/{architecture}", vendor, architecture, "default"}
-    if not keys & set(images or {}) and not overrides:
+    if not keys & set(images or {}) and not _says_who_runs(overrides):
         yield Problem(
             "deployment.images",
             "the images of tgi run as root only, since their Python is in root's home: declare one "
             "built with UV_PYTHON_INSTALL_DIR=/opt/python, or let the pod be root with "
             "deployment.pod_overrides (spec.securityContext: runAsUser 0, runAsNonRoot false)",
         )
+
+
+def _says_who_runs(overrides: Mapping[str, Any] | None) -> bool:
+    """Return whether ``overrides`` of a pod touch the user it runs as."""
+    pod = (overrides or {}).get("spec")
+    if not isinstance(pod, Mapping):
+        return False
+    containers = pod.get("containers")
+    inner = containers if isinstance(containers, list | tuple) else ()
+    return any(isinstance(each, Mapping) and "securityContext" in each for each in (pod, *inner))
 
 
 RULES: Final[tuple[Rule, ...]] = (
