@@ -231,7 +231,9 @@ class DeploymentArgs(TypedDict, total=False):
     model: pulumi.Input[ModelSourceArgs | None]
     """The weights. Required. Change: rolling."""
 
-    runtime: pulumi.Input[Literal["vllm", "llama.cpp", "tgi", "ollama", "tei"] | RuntimeArgs | None]
+    runtime: pulumi.Input[
+        Literal["vllm", "sglang", "llama.cpp", "tgi", "ollama", "tei"] | RuntimeArgs | None
+    ]
     """A built-in engine by its name, or a runtime given in full. Default: vllm. Change:
     rolling.
     """

@@ -18,7 +18,6 @@ from modelfleet.spec.merge import merged
 from modelfleet.spec.refused import (
     NETWORK_MODES_NOT_YET,
     REFUSED,
-    RUNTIMES_NOT_YET,
 )
 from modelfleet.spec.rules import SPEC_RULES
 from modelfleet.spec.tree import UNKNOWN as UNKNOWN_VALUE
@@ -230,7 +229,6 @@ def test_a_refused_field_stands_where_no_declared_one_does(path: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "values"),
     [
-        ("deployment.runtime", RUNTIMES_NOT_YET),
         ("network_configuration.network_mode", NETWORK_MODES_NOT_YET),
     ],
 )

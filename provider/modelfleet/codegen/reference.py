@@ -29,7 +29,6 @@ from modelfleet.spec.refused import (
     NETWORK_MODES_NOT_YET,
     NOT_YET,
     REFUSED,
-    RUNTIMES_NOT_YET,
 )
 
 _SCALARS = {
@@ -129,10 +128,7 @@ def _refused(name: str) -> Iterator[str]:
         ("Name", "Of", "Instead"),
         ((f"`{name}`", system, advice) for name, (system, advice) in ELSEWHERE.items()),
     )
-    values = {
-        "network_configuration.network_mode": NETWORK_MODES_NOT_YET,
-        "deployment.runtime": RUNTIMES_NOT_YET,
-    }
+    values = {"network_configuration.network_mode": NETWORK_MODES_NOT_YET}
     yield ""
     yield f"Values that are {NOT_YET}:"
     yield ""

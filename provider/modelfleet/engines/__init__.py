@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from modelfleet.engines import full, llama_cpp, ollama, tei, tgi, vllm
+from modelfleet.engines import full, llama_cpp, ollama, sglang, tei, tgi, vllm
 from modelfleet.engines.gpus import GPU_RULES
 from modelfleet.engines.launch import (
     HUB_TOKENS,
@@ -31,7 +31,14 @@ __all__ = ["ENGINES", "ENGINE_RULES", "Launch", "SecretKey", "launch_of", "pinne
 
 ENGINES: Final[Mapping[str, Engine]] = {
     engine.name: engine
-    for engine in (vllm.ENGINE, llama_cpp.ENGINE, tgi.ENGINE, ollama.ENGINE, tei.ENGINE)
+    for engine in (
+        vllm.ENGINE,
+        sglang.ENGINE,
+        llama_cpp.ENGINE,
+        tgi.ENGINE,
+        ollama.ENGINE,
+        tei.ENGINE,
+    )
 }
 """The built-in engines by the name a declaration gives them."""
 

@@ -47,7 +47,7 @@ class Takes(StrEnum):
     NUMBER = "number"
     TEXT = "text"
     JSON = "json"
-    """JSON text, or single keys of it: ``--x.key value``."""
+    """JSON text."""
 
 
 class Several(StrEnum):
@@ -97,7 +97,8 @@ class OptionTable:
 
     ``release`` returns the version of an image tag, None for a tag that tells none; ``default_tag``
     is the one that runs where none is declared. ``instead`` says what to do where an option is
-    gone, as in "use `x`"; ``text`` how people write a version.
+    gone, as in "use `x`"; ``text`` how people write a version. ``keyed``: JSON options can also be
+    given key by key, as ``x.key``.
     """
 
     engine: str
@@ -108,6 +109,7 @@ class OptionTable:
     default_tag: str
     instead: Mapping[str, str] = field(default_factory=dict)
     text: Callable[[Version], str] = release_text
+    keyed: bool = False
 
     def knows(self, tag: str, name: str) -> bool:
         """Return whether the release of ``tag`` has the option; True for tags that tell none."""
@@ -163,7 +165,13 @@ def option_rules(table: OptionTable, *, derived: Mapping[str, str]) -> tuple[Rul
             option = _option_of(table, name, tag=tag or table.default_tag)
             if option is None or _reason_of_derived(table, derived, name) is not None:
                 continue
-            reason = _reason_of_value(option, (args or {})[name], name=spelled(name))
+            key = name.partition(".")[2]
+            if key and not (table.keyed and option.takes is Takes.JSON):
+                reason: str | None = f"{option.name} has no keys; write `{option.name}`"
+            elif key:
+                reason = None
+            else:
+                reason = _reason_of_value(option, (args or {})[name], name=spelled(name))
             if reason is not None:
                 yield Problem(_path(name), reason)
 
@@ -273,10 +281,6 @@ def _unknown(table: OptionTable, name: str, *, tag: str) -> Iterator[Problem]:
 
 def _reason_of_value(option: Option, value: Any, *, name: str) -> str | None:
     """Return what is wrong with the ``value`` of ``option``, given under ``name``."""
-    if "." in name and option.takes is Takes.JSON:
-        return None
-    if "." in name:
-        return f"{option.name} has no keys; write `{option.name}`"
     if option.takes in _FLAGS:
         return _reason_of_flag(option, value, name=name)
     if isinstance(value, list | tuple):

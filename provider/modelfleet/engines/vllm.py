@@ -15,6 +15,7 @@ Pure.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -112,6 +113,7 @@ TABLE: Final = OptionTable(
     release=version_of,
     default_tag=DEFAULT_VERSION,
     instead=INSTEAD,
+    keyed=True,
 )
 
 REPEATED: Final = frozenset(
@@ -139,11 +141,7 @@ def launch(spec: ModelServiceSpec, deployment: DeploymentSpec) -> Launch:
         command=deployment.command or ("vllm", "serve"),
         args=(
             location.path,
-            *(
-                text
-                for name, value in options
-                for text in option(name, value, repeated=name in REPEATED)
-            ),
+            *(text for name, value in options for text in _words(name, value)),
         ),
         env=environment(spec, deployment, own=own),
         port=PORT,
@@ -152,6 +150,13 @@ def launch(spec: ModelServiceSpec, deployment: DeploymentSpec) -> Launch:
         location=location,
         drains=TABLE.knows(tag, "shutdown-timeout"),
     )
+
+
+def _words(name: str, value: Scalar | tuple[Scalar, ...]) -> list[str]:
+    """Return the words of one option; what is given to a key of one is always one JSON value."""
+    if "." in name and isinstance(value, bool | tuple):
+        return [f"--{name}", json.dumps(value)]
+    return option(name, value, repeated=name in REPEATED)
 
 
 def reads(deployment: DeploymentSpec) -> frozenset[str]:
@@ -363,7 +368,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *reserved_env_rules(
         {
             "VLLM_CACHE_ROOT": f"is set by modelfleet to a place under {CACHE_PATH}",
-            "VLLM_USE_MODELSCOPE": "is derived; set deployment.model.uri to modelscope://…",
+            "VLLM_USE_MODELSCOPE": "is derived; set deployment.model.uri to modelscope://org/model",
         },
         applies=lambda runtime: runtime == NAME,
     ),

@@ -177,7 +177,7 @@ class RuntimeSpec(SpecModel):
     )
 
 
-BuiltIn = Literal["vllm", "llama.cpp", "tgi", "ollama", "tei"]
+BuiltIn = Literal["vllm", "sglang", "llama.cpp", "tgi", "ollama", "tei"]
 """The engines that are built in; ``engines/`` has a file for each."""
 
 

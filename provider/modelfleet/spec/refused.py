@@ -42,7 +42,6 @@ REFUSED: Final[Mapping[str, str]] = {
 }
 
 NETWORK_MODES_NOT_YET: Final = ("PUBLIC", "PUBLIC_AND_PRIVATE")
-RUNTIMES_NOT_YET: Final = ("sglang",)
 
 
 def reason_for(path: str, *, known: Iterable[str]) -> str:

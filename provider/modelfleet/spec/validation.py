@@ -18,7 +18,6 @@ from modelfleet.spec.fields import said_of
 from modelfleet.spec.refused import (
     NETWORK_MODES_NOT_YET,
     NOT_YET,
-    RUNTIMES_NOT_YET,
     reason_for,
 )
 from modelfleet.spec.rules import SPEC_RULES, Rule
@@ -35,7 +34,7 @@ from modelfleet.spec.tree import (
     value_at,
 )
 
-_VALUES_NOT_YET: Final = {*NETWORK_MODES_NOT_YET, *RUNTIMES_NOT_YET}
+_VALUES_NOT_YET: Final = frozenset(NETWORK_MODES_NOT_YET)
 
 _REASONS: Final[Mapping[str, str]] = {
     "missing": "is required",
