@@ -174,11 +174,11 @@ def test_an_argument_that_contradicts_a_declared_field_names_it(name: str) -> No
         ({"runtime_version": "latest"}, {}, "deployment.runtime_version: latest is another engine"),
         ({"runtime_version": "v0.30.0"}, {}, "must be the tag of a build such as b11312"),
         ({"runtime_version": "b9000"}, {}, "b9000 is too old: b11312 is the first"),
-        ({"gpu": {"vendor": "gaudi"}}, {}, "deployment.images.gaudi: llama.cpp has no image for"),
+        ({"gpu": {"vendor": "gaudi"}}, {}, "deployment.gpu.vendor: llama.cpp has no image for"),
         (
             {"gpu": {"vendor": "amd"}, "cpu_architecture": "arm64"},
             {},
-            "deployment.images.amd: llama.cpp has no image for arm64 with amd",
+            "deployment.cpu_architecture: llama.cpp has no image for arm64",
         ),
         (
             {"model": {"uri": "hf://org/m-GGUF", "revision": "abc"}},
@@ -227,6 +227,7 @@ def test_what_the_engine_cannot_do_is_one_problem_with_its_path(
         {"runtime_version": "b12464", "env": {"LLAMA_ARG_OF_TOMORROW": 1}},
         {"secret_env": {"LLAMA_API_KEY": "hush"}},
         {"model": {"uri": "hf://org/m-GGUF:Q4_K_M"}},
+        {"dtype": "auto"},
         {"model": {"uri": "pvc://weights/m-00001-of-00003.gguf"}},
         {"model": {"uri": "https://a.example/m-00001-of-00001.gguf?download=true"}},
         {"model": {"uri": "hf://org/m-GGUF/m.gguf", "revision": "abc"}},

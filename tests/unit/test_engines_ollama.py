@@ -201,7 +201,7 @@ def test_a_variable_that_contradicts_a_declared_field_names_it(name: str) -> Non
             {},
             "deployment.parallelism.tensor: has no meaning for ollama",
         ),
-        ({"gpu": {"vendor": "intel"}}, {}, "deployment.images.intel: ollama has no image for int"),
+        ({"gpu": {"vendor": "intel"}}, {}, "deployment.gpu.vendor: ollama has no image for intel"),
         ({"runtime_version": "latest"}, {}, "deployment.runtime_version: latest is another"),
         ({"runtime_version": "v0.34.3"}, {}, "must be a release such as 0.34.3"),
         ({"runtime_version": "0.11.4"}, {}, "0.11.4 is too old: 0.34 is the first"),

@@ -111,11 +111,11 @@ def test_an_argument_that_contradicts_a_declared_field_names_it(name: str) -> No
             {},
             "deployment.parallelism.pipeline: has no option in tgi",
         ),
-        ({"gpu": None, "images": None}, {}, "deployment.images.cpu: tgi has no image for nodes wi"),
+        ({"gpu": None, "images": None}, {}, "deployment.gpu: is required: tgi has no image"),
         (
             {"gpu": {"vendor": "gaudi"}, "images": None},
             {},
-            "deployment.images.gaudi: tgi has no image for gaudi GPUs",
+            "deployment.gpu.vendor: tgi has no image for gaudi",
         ),
         ({"dtype": "float32"}, {}, "deployment.dtype: must be one of auto, float16, bfloat16"),
         (

@@ -6,10 +6,11 @@ out. Nothing here knows an engine. Pure.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Collection, Container, Mapping
 from typing import Any, Final
 
-from modelfleet.engines.options import OptionTable, Version, near, primary
+from modelfleet.engines.options import OptionTable, Version, primary
 from modelfleet.errors import Problem
 from modelfleet.spec.rules import Problems, Rule
 from modelfleet.spec.service import ModelType
@@ -24,12 +25,13 @@ ANY_ARCHITECTURE: Final = frozenset({"amd64", "arm64"})
 def unserved_fields(engine: str, reasons: Mapping[str, str]) -> tuple[Rule, ...]:
     """Return rules that refuse fields, by dotted path, that mean nothing to ``engine``.
 
-    A field is declared where it is neither empty nor 1, which is what such fields are otherwise.
+    A field is declared where it is neither empty, nor 1, nor auto: that is what such fields are
+    for an engine that does not have them.
     """
 
     def of(path: str, reason: str) -> Rule:
         def check(runtime: Any, value: Any) -> Problems:
-            if runtime == engine and value not in (None, 1, {}, (), []):
+            if runtime == engine and value not in (None, 1, "auto", {}, (), []):
                 yield Problem(path, reason)
 
         return Rule((RUNTIME, path), check, names_only=True)
@@ -63,13 +65,15 @@ def imaged_hardware(engine: str, images: Mapping[str, Architectures]) -> Rule:
         keys = {f"{hardware}/{architecture}", hardware, architecture, "default"}
         if keys & set(declared or {}):
             return
-        path = f"deployment.images.{hardware}"
-        if hardware not in images:
-            what = f"{hardware} GPUs" if gpu is not None else "nodes without GPUs"
-            yield Problem(path, f"{engine} has no image for {what}; declare one, or a GPU it knows")
+        way = f"declare one in deployment.images.{hardware}"
+        if hardware not in images and gpu is None:
+            yield Problem("deployment.gpu", f"is required: {engine} has no image without; or {way}")
+        elif hardware not in images:
+            yield Problem("deployment.gpu.vendor", f"{engine} has no image for {hardware}; {way}")
         elif architecture is not None and architecture not in images[hardware]:
             yield Problem(
-                path, f"{engine} has no image for {architecture} with {hardware}; declare one"
+                "deployment.cpu_architecture",
+                f"{engine} has no image for {architecture} with {hardware}; {way}",
             )
 
     paths = ("deployment.gpu", "deployment.gpu.vendor", "deployment.cpu_architecture")
@@ -129,9 +133,16 @@ def known_variables(table: OptionTable, *, prefix: str, known: Collection[str]) 
     def reason(name: str, version: Version) -> str | None:
         if not name.startswith(prefix) or name in known or version > table.last:
             return None
-        return f"is no variable of {table.engine}{near(name, known)}"
+        return f"is no variable of {table.engine}{near_variable(name, known, prefix=prefix)}"
 
     return _in_both_environments(table, reason)
+
+
+def near_variable(name: str, known: Collection[str], *, prefix: str) -> str:
+    """Return ``; did you mean `x`?`` for the nearest variable; ``prefix`` is common to all."""
+    bare = {each.removeprefix(prefix): each for each in known}
+    found = difflib.get_close_matches(name.removeprefix(prefix), sorted(bare), n=1)
+    return f"; did you mean `{bare[found[0]]}`?" if found else ""
 
 
 def _in_both_environments(

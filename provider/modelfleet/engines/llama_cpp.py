@@ -49,7 +49,7 @@ from modelfleet.engines.options import (
     spelled,
     word_rules,
 )
-from modelfleet.engines.sources import is_one_file, model_location
+from modelfleet.engines.sources import HUBS, is_one_file, model_location
 from modelfleet.engines.tables.llama_cpp import GONE, OPTIONS, VARIABLES
 from modelfleet.errors import Problem
 from modelfleet.spec.deployment import DeploymentSpec, ModelSource, ProbePaths
@@ -224,8 +224,8 @@ def _reads_gguf_files(
         return
     source, path = ModelSource(uri=uri, revision=revision, sha256=sha256), "deployment.model.uri"
     scheme, _, rest = source.uri.partition("://")
-    if scheme in READS and not is_one_file(source):
-        if source.revision is not None:
+    if scheme in HUBS and not is_one_file(source):
+        if scheme in READS and revision is not None:
             yield Problem(
                 "deployment.model.revision",
                 "llama.cpp reads the main branch of a repository; name one file of it, such as "

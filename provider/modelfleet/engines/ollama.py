@@ -35,12 +35,13 @@ from modelfleet.engines.limits import (
     ANY_ARCHITECTURE,
     imaged_hardware,
     known_variables,
+    near_variable,
     served_models,
     supported_release,
     unserved_fields,
 )
-from modelfleet.engines.options import OptionTable, Version, near
-from modelfleet.engines.sources import is_one_file, model_location
+from modelfleet.engines.options import OptionTable, Version
+from modelfleet.engines.sources import HUBS, is_one_file, model_location
 from modelfleet.engines.tables.ollama import VARIABLES
 from modelfleet.errors import Problem
 from modelfleet.spec.deployment import DeploymentSpec, ModelSource, ProbePaths
@@ -209,11 +210,11 @@ _MODEL_NAME: Final = re.compile(
 @rule("deployment.runtime", "deployment.args", names_only=True)
 def _has_no_options(runtime: Any, args: Mapping[str, Any] | None) -> Problems:
     for name in args or {} if runtime == NAME else ():
-        variable = "OLLAMA_" + name.upper().replace("-", "_").removeprefix("OLLAMA_")
+        variable = name.upper().replace("-", "_")
         yield Problem(
             f"deployment.args.{name}",
             "ollama has no options; set its variables in deployment.env"
-            + near(variable, VARIABLES),
+            + near_variable(variable, VARIABLES, prefix="OLLAMA_"),
         )
 
 
@@ -241,7 +242,8 @@ def _pulls_by_itself(
         return
     source = ModelSource(uri=uri, revision=revision, sha256=sha256)
     scheme, _, rest = uri.partition("://")
-    if scheme == "hf" and not is_one_file(source):
+    is_repository = scheme in HUBS and not is_one_file(source)
+    if scheme == "hf" and is_repository:
         name = "name one file, such as hf://org/model-GGUF/model-Q4_K_M.gguf"
         if revision is not None:
             yield Problem("deployment.model.revision", f"ollama pulls the main branch; {name}")
@@ -249,7 +251,11 @@ def _pulls_by_itself(
             yield Problem(
                 "deployment.model.credential_name", f"ollama has no use for a hub's token; {name}"
             )
-    elif scheme != LIBRARY and not rest.partition("?")[0].lower().endswith(".gguf"):
+    elif (
+        not is_repository
+        and scheme != LIBRARY
+        and not rest.partition("?")[0].lower().endswith(".gguf")
+    ):
         yield Problem("deployment.model.uri", "must name one file that ends with .gguf for ollama")
 
 
