@@ -129,6 +129,43 @@ def test_what_the_server_quotes_of_a_secret_is_not_repeated() -> None:
         assert "got hidden" not in str(error(500, status("", message), asked=asked))
 
 
+@pytest.mark.parametrize(("code", "reason"), [(400, ""), (403, "Forbidden"), (422, "Invalid")])
+@pytest.mark.parametrize(
+    "denial",
+    [
+        'admission webhook "a.example.com" denied the request: not hush',
+        "secrets is forbidden: ValidatingAdmissionPolicy 'a.example.com' with binding 'b' denied "
+        "request: not hush",
+    ],
+)
+def test_who_denies_is_named_whatever_the_status_and_of_a_secret_not_quoted(
+    code: int, reason: str, denial: str
+) -> None:
+    asked = Asked("Secret models/x", "apply", "secrets", "https://api", "a test")
+    causes = [{"message": denial}]
+
+    found = error(code, status(reason, denial, causes=causes))
+    assert type(found) is ForbiddenError
+    assert denial in str(found)
+
+    of_a_secret = error(code, status(reason, denial, causes=causes), asked=asked)
+    assert type(of_a_secret) is ForbiddenError
+    assert "(a.example.com) said no" in of_a_secret.hint
+    assert "hush" not in str(of_a_secret)
+    assert "None" not in str(of_a_secret)
+
+
+@pytest.mark.parametrize("plural", ["secrets", "deployments"])
+def test_a_webhook_that_does_not_answer_is_named(plural: str) -> None:
+    asked = Asked("Secret models/x", "apply", plural, "https://api", "a test")
+    failure = 'failed calling webhook "a.example.com": Post "https://a/": deadline exceeded'
+    found = error(500, status("InternalError", f"Internal error: {failure}"), asked=asked)
+
+    assert type(found) is UnavailableError
+    assert "deadline exceeded" in found.message
+    assert found.hint.startswith("The admission webhook a.example.com of the cluster does not")
+
+
 def test_a_field_that_the_kind_does_not_have_is_refused_and_not_retried() -> None:
     for message in (NOT_OF_ITS_KIND, "failed to convert new object (a/b; v1, Kind=Service): no"):
         found = error(500, status("", message))

@@ -71,8 +71,9 @@ _FOREIGN_TEXT_LIMIT: Final = 256
 # again could help.
 _NOT_OF_ITS_KIND: Final = re.compile(r"failed to (create typed patch object|convert new object)")
 _RBAC: Final = re.compile(r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"')
+_SILENT_WEBHOOK: Final = re.compile(r'failed calling webhook "(?P<name>[^"]+)"')
 _POLICY: Final = re.compile(
-    r'admission webhook "(?P<webhook>[^"]+)"|'
+    r'admission webhook "(?P<webhook>[^"]+)" denied|'
     r"ValidatingAdmissionPolicy '(?P<policy>[^']+)'|"
     r'violates (?P<level>PodSecurity "[^"]+")'
 )
@@ -98,10 +99,11 @@ def api_error(
 ) -> ClusterError:
     """Return the error for a reply that is not a success."""
     answer = _status_object(body)
-    reason = _reason(answer, status)
+    text = " ".join(str(answer.get("message", "")).split())
+    reason = _reason(answer, status, text=text)
     error_class = CLASS_OF_REASON.get(reason, UnavailableError if status >= 500 else ClusterError)
-    cause = _cause(asked, answer, error_class=error_class, status=status, body=body)
-    hint = _hint(asked, answer, error_class=error_class, reason=reason, cause=cause)
+    cause = _cause(asked, answer, error_class=error_class, status=status, text=text, body=body)
+    hint = _hint(asked, answer, error_class=error_class, reason=reason, text=text)
     if error_class is UnavailableError:
         return UnavailableError(
             asked.subject,
@@ -132,11 +134,16 @@ def _status_object(body: bytes) -> dict[str, Any]:
     return answer if isinstance(answer, dict) and answer.get("kind") == "Status" else {}
 
 
-def _reason(answer: Mapping[str, Any], status: int) -> str:
-    """Return the reason the server gave, or the one that its answer otherwise stands for."""
+def _reason(answer: Mapping[str, Any], status: int, *, text: str) -> str:
+    """Return the reason the server gave, or the one that its answer otherwise stands for.
+
+    Who denies chooses the status, too; as often as not it is that of an invalid object.
+    """
+    if _POLICY.search(text):
+        return "Forbidden"
     if given := answer.get("reason"):
         return str(given)
-    if _NOT_OF_ITS_KIND.match(str(answer.get("message", ""))):
+    if _NOT_OF_ITS_KIND.match(text):
         return "Invalid"
     return _REASON_OF_STATUS.get(status, "")
 
@@ -147,15 +154,18 @@ def _cause(
     *,
     error_class: type[ClusterError],
     status: int,
+    text: str,
     body: bytes,
 ) -> str:
-    if asked.plural == "secrets" and (error_class is ImmutableFieldError or status == 500):
+    is_about_content = error_class is ImmutableFieldError or status == 500 or _POLICY.search(text)
+    if asked.plural == "secrets" and is_about_content and not _SILENT_WEBHOOK.search(text):
         # The server quotes the value it rejects; of a Secret we repeat the fields only.
         fields = "; ".join(
-            f"{cause.get('field')}: {cause.get('reason')}" for cause in _details(answer, "causes")
+            f"{cause['field']}: {cause.get('reason')}"
+            for cause in _details(answer, "causes")
+            if cause.get("field")
         )
         return f"the content was refused ({fields or 'the reason may quote it, so it is hidden'})"
-    text = " ".join(str(answer.get("message", "")).split())
     if text:
         return _shortened(text, _STATUS_TEXT_LIMIT)
     foreign = " ".join(body.decode(errors="replace").split())
@@ -168,16 +178,21 @@ def _hint(
     *,
     error_class: type[ClusterError],
     reason: str,
-    cause: str,
+    text: str,
 ) -> str:
     """Return what the user can do about it, by what the message shows the reason to be."""
-    if policy := _POLICY.search(cause):
+    if silent := _SILENT_WEBHOOK.search(text):
+        return (
+            f"The admission webhook {silent['name']} of the cluster does not work: have it mended "
+            "by whoever keeps it, and run this again."
+        )
+    if policy := _POLICY.search(text):
         name = policy["webhook"] or policy["policy"] or policy["level"]
         return (
             f"An admission policy of the cluster ({name}) said no: change what it names, or ask "
             "whoever keeps the policy."
         )
-    if allowed := allowance(cause):
+    if allowed := allowance(text):
         return allowed.hint
     if any(each.get("reason") == "NamespaceTerminating" for each in _details(answer, "causes")):
         return "The namespace is being deleted: wait until it is gone and made anew."
@@ -187,16 +202,16 @@ def _hint(
             "and pass its metadata.name as namespace, so that the service is made after it."
         )
     if reason == "Forbidden":
-        return _hint_to_grant(asked, cause)
-    if _NOT_OF_ITS_KIND.match(cause):
+        return _hint_to_grant(asked, text)
+    if _NOT_OF_ITS_KIND.match(text):
         return "Correct the field it names, or the override it comes from."
     if error_class is ClusterError:
         return f"Check that {asked.server} is a Kubernetes API server, 1.30 or later."
     return _HINTS.get(reason, "").format(access=asked.access)
 
 
-def _hint_to_grant(asked: Asked, cause: str) -> str:
-    rbac = _RBAC.search(cause)
+def _hint_to_grant(asked: Asked, text: str) -> str:
+    rbac = _RBAC.search(text)
     verb, resource = (rbac["verb"], rbac["resource"]) if rbac else (asked.verb, asked.plural)
     return (
         f'Grant the verb "{verb}" on "{resource}" to the account of {asked.access}, for example '

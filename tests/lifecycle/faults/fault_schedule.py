@@ -43,6 +43,9 @@ OF_WATCHES = (
 )
 
 
+_RATE_OF_WATCHES = 0.4
+
+
 class Schedule(Protocol):
     """Says what becomes of a request."""
 
@@ -70,7 +73,9 @@ class Seeded:
         self._asked[str(request)] += 1
         decisive = f"{self._seed} {request} {self._asked[str(request)]}"
         chance = random.Random(decisive)  # noqa: S311 - chance that can be had again
-        if chance.random() >= self._rate:
+        # Watches are few, and each of them lives long: a small share of them would be none.
+        rate = max(self._rate, _RATE_OF_WATCHES) if request.is_watch else self._rate
+        if chance.random() >= rate:
             return None
         if request.is_watch:
             return chance.choice(OF_WATCHES)
