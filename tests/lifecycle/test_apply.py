@@ -267,7 +267,7 @@ async def test_replicas_that_an_autoscaler_sets_are_refused_by_its_name(
         await applied(client, owned(config_map(namespace, "qwen", a="2")), desired)
 
     assert "spec.replicas (by kube-controller-manager (through scale))" in str(caught.value)
-    assert "Remove the autoscaler" in str(caught.value)
+    assert "remove the autoscaler" in str(caught.value)
     untouched = await live_of(client, config_map(namespace, "qwen"))
     assert untouched["data"] == {"a": "1"}, "checks of all objects come before the first write"
 

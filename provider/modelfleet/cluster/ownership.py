@@ -104,7 +104,10 @@ def refuse_held_fields(desired: Object, found: Iterable[Taken]) -> None:
         return
     fields = "; ".join(str(each) for each in held)
     if any(is_autoscaler(manager) for each in held for manager in each.by):
-        first = "Remove the autoscaler"
+        first = (
+            'Leave the field to it (in a Pulumi program: ignore_changes=["deployment.replicas"]), '
+            "remove the autoscaler"
+        )
     else:
         first = "Leave the field to that manager (declare the value it has)"
     raise ConflictError(
