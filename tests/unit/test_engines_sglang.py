@@ -248,9 +248,13 @@ def test_an_argument_that_contradicts_a_declared_field_names_it(name: str) -> No
         (
             {"gpu": {"vendor": "intel"}},
             {},
-            "deployment.images.intel: sglang has no image for intel GPUs; declare one",
+            "deployment.gpu.vendor: sglang has no image for intel; declare one",
         ),
-        ({"gpu": None}, {}, "deployment.images.cpu: sglang has no image for nodes without GPUs"),
+        (
+            {"gpu": None},
+            {},
+            "deployment.gpu: is required: sglang has no image for nodes without GPUs",
+        ),
         ({"env": {"TRITON_CACHE_DIR": "/x"}}, {}, "deployment.env.TRITON_CACHE_DIR: is set by"),
         (
             {"env": {"SGLANG_USE_MODELSCOPE": True}},

@@ -52,12 +52,12 @@ def test_the_image_is_that_of_the_hardware(deployment: dict[str, Any], image: st
     [
         (
             {"gpu": {"vendor": "gaudi"}},
-            "deployment.images.gaudi: vllm has no image for gaudi GPUs; declare one",
+            "deployment.gpu.vendor: vllm has no image for gaudi; declare one",
         ),
-        ({"gpu": {"vendor": "ascend"}}, "deployment.images.ascend: vllm has no image for ascend"),
+        ({"gpu": {"vendor": "ascend"}}, "deployment.gpu.vendor: vllm has no image for ascend"),
         (
             {"gpu": {"vendor": "amd"}, "cpu_architecture": "arm64"},
-            "deployment.images.amd: vllm has no image for arm64 with amd; declare one",
+            "deployment.cpu_architecture: vllm has no image for arm64 with amd; declare one",
         ),
         ({"gpu": None}, "deployment.gpu: is required, or deployment.cpu_architecture: vllm's"),
         (

@@ -67,7 +67,10 @@ def imaged_hardware(engine: str, images: Mapping[str, Architectures]) -> Rule:
             return
         way = f"declare one in deployment.images.{hardware}"
         if hardware not in images and gpu is None:
-            yield Problem("deployment.gpu", f"is required: {engine} has no image without; or {way}")
+            yield Problem(
+                "deployment.gpu",
+                f"is required: {engine} has no image for nodes without GPUs; or {way}",
+            )
         elif hardware not in images:
             yield Problem("deployment.gpu.vendor", f"{engine} has no image for {hardware}; {way}")
         elif architecture is not None and architecture not in images[hardware]:
