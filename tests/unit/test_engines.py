@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from modelfleet.engines import ENGINE_RULES, ENGINES, SecretKey, launch_of, pinned, vllm
+from modelfleet.engines import ENGINE_RULES, ENGINES, SecretKey, launch_of, pinned, sglang, vllm
 from modelfleet.engines.launch import Launch, option
 from modelfleet.errors import ProviderBugError
 from modelfleet.spec import ModelServiceSpec, problems_of
@@ -416,3 +417,26 @@ def test_every_built_in_engine_has_a_default_version_that_its_rules_accept() -> 
     for name, engine in ENGINES.items():
         found = problems({"runtime": name, "runtime_version": engine.default_version})
         assert not [each for each in found if "runtime_version" in each]
+
+
+def test_the_page_on_engines_says_what_the_code_does() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "engines.md").read_text("utf-8")
+    rows = [line.strip("|").split("|") for line in page.splitlines() if line.startswith("|")]
+    table = {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
+    engines = table[""]
+    assert set(engines) == set(ENGINES)
+    for name, version, port, metrics in zip(
+        engines,
+        table["version"],
+        table["port (the Service's is 80)"],
+        table["metrics"],
+        strict=True,
+    ):
+        launch = launched({"runtime": name})
+        assert version.startswith(f"`{ENGINES[name].default_version}`")
+        assert port == str(launch.port)
+        assert metrics == (f"`{launch.metrics_path}`" if launch.metrics_path else "none")
+    for engine in (vllm, sglang):
+        table_of = engine.TABLE
+        assert f"{engine.NAME} {table_of.text(table_of.first)} to" in page.replace("\n", " ")
+        assert f"to {table_of.text(table_of.last)}" in page.replace("\n", " ")
