@@ -1,8 +1,8 @@
 """What earlier releases have left behind, as ``tests/fixtures/releases`` has it.
 
 A folder per schema of the state: the program, the state that ``pulumi stack export`` printed and
-the objects that were in the cluster, of one real run. Recorded once, with the first release that
-wrote that schema, and never again: users have such states.
+the objects that were in the cluster, of one real run (``record_release.py``). Once a release has
+written that schema it is never recorded again: users have such states.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from pulumi.runtime.rpc import _special_sig_key
+
+from modelfleet import labels
 
 Object = dict[str, Any]
 
@@ -56,6 +58,14 @@ class Release:
         """The objects that were in the cluster, in the order of an apply."""
         objects: list[Object] = json.loads((self.folder / "objects.json").read_text())
         return objects
+
+    @property
+    def renderer_version(self) -> int:
+        """The renderer that made its pods."""
+        annotations = [each["metadata"]["annotations"] for each in self.objects]
+        records = [each[labels.RECORD] for each in annotations if labels.RECORD in each]
+        (version,) = {json.loads(record)["renderer_version"] for record in records}
+        return int(version)
 
     @property
     def cluster_uid(self) -> str:

@@ -79,7 +79,10 @@ class Fleet:
         wait_until(is_settled)
 
 
-@pytest.fixture(params=RELEASES, ids=lambda release: f"schema {release.schema_version}")
+OLDER = [release for release in RELEASES if release.renderer_version < RENDERER_VERSION]
+
+
+@pytest.fixture(params=OLDER, ids=lambda release: f"schema {release.schema_version}")
 def fleet(
     request: pytest.FixtureRequest, plane_api: Api, stack_factory: StackFactory
 ) -> Iterator[Fleet]:
@@ -184,7 +187,7 @@ def test_scaling_restarts_no_pod_and_keeps_the_renderer(fleet: Fleet) -> None:
     assert pods < fleet.pods("chat")
     assert fleet.replica_sets("chat") == replica_sets
     assert fleet.pods("embed") == others
-    assert fleet.record("chat").renderer_version == fleet.release.schema_version
+    assert fleet.record("chat").renderer_version == fleet.release.renderer_version
     # What did not serve got new pods anyway, and with them what was rendered better since.
     assert fleet.record("broken").renderer_version == RENDERER_VERSION
 
@@ -202,7 +205,7 @@ def test_a_change_that_replaces_pods_brings_the_newest_renderer_and_says_so(flee
     assert re.search(rf"\+ renderer_version *: {RENDERER_VERSION}\n", shown)
     assert (
         "rolling, pods are replaced while others serve: deployment.args.max-num-seqs 64 → 128; "
-        f"with that renderer_version {fleet.release.schema_version} → {RENDERER_VERSION}: "
+        f"with that renderer_version {fleet.release.renderer_version} → {RENDERER_VERSION}: "
     ) in preview.output
 
     fleet.stack.up()
@@ -210,7 +213,7 @@ def test_a_change_that_replaces_pods_brings_the_newest_renderer_and_says_so(flee
     assert fleet.pods("chat").isdisjoint(pods)
     assert fleet.pods("embed") == others
     assert fleet.record("chat").renderer_version == RENDERER_VERSION
-    assert fleet.record("embed").renderer_version == fleet.release.schema_version
+    assert fleet.record("embed").renderer_version == fleet.release.renderer_version
     assert fleet.stack.resources()["chat"]["outputs"]["renderer_version"] == RENDERER_VERSION
     assert "5 unchanged" in fleet.stack.up("--expect-no-changes").output
     fleet.stack.refresh("--expect-no-changes")
