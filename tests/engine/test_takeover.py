@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from declaring import external, hosted, program
-from looking import Namespace, owners, wait_until
+from looking import Namespace, owners
 from namespaces import make_namespace
 from pulumi_stack import Run, Stack
 
@@ -108,19 +109,22 @@ def test_what_vllm_documents_is_refused_and_once_it_is_made_ready_no_pod_notices
     run(stack, "kubectl", "delete", "--namespace", "models", "--filename", str(DOCUMENTED))
     applied(here, stack, READY)
     applied(here, stack, DOCUMENTED)  # for its Secret
-    look = ("kubectl", "get", "pods", "--namespace", "models", "--output", "custom-columns="
-            "NAME:.metadata.name,READY:.status.containerStatuses[0].ready,"
-            "RESTARTS:.status.containerStatuses[0].restartCount",
-            "--selector", "app=mistral-ready")  # fmt: skip
-    wait_until(lambda: "true" in run(stack, *look).stdout)
+    look = ("kubectl", "get", "pods", "--namespace", "models", "--selector", "app=mistral-ready",
+            "--output", "jsonpath={range .items[*]}{.metadata.name}{', restarts: '}"
+            "{.status.containerStatuses[0].restartCount}{'\\n'}{end}")  # fmt: skip
+    rollout = ("rollout", "status", "deployment/mistral-ready", "--timeout=60s")
+    run(stack, "kubectl", "--namespace", "models", *rollout)
     pods, replica_sets = here.uids("pods"), here.uids("replicasets")
-    transcript("takeover/3-pods-before", run(stack, *look))
+    looked = run(stack, *look)
+    # Another pod's name would be written otherwise.
+    the_pod = {looked.stdout.partition(",")[0]: "mistral-ready-<the same pod>"}
+    transcript("takeover/3-pods-before", replace(looked, paths=the_pod))
     printed = run(stack, "modelfleet", "import", "mistral-ready")
     transcript("takeover/4-import", printed)
     stack.program(printed.stdout)
     transcript("takeover/5-preview", stack.preview())
     transcript("takeover/6-up", stack.up())
-    transcript("takeover/7-pods-after", run(stack, *look))
+    transcript("takeover/7-pods-after", replace(run(stack, *look), paths=the_pod))
     transcript("takeover/8-preview-again", stack.preview("--diff"))
 
     assert (here.uids("pods"), here.uids("replicasets")) == (pods, replica_sets)
