@@ -122,6 +122,18 @@ def test_a_state_of_a_newer_release_is_refused_by_its_version(
     assert "Upgrade modelfleet" in str(refused.value)
 
 
+@pytest.mark.parametrize("verb", ["check", "diff"])
+def test_no_plan_is_made_of_what_a_later_renderer_made(verb: str) -> None:
+    olds = inputs_of(RELEASES[-1], "chat") | {"renderer_version": float(RENDERER_VERSION + 1)}
+    news = inputs_of(RELEASES[-1], "chat")
+    provider = ModelServiceProvider()
+    with pytest.raises(ConfigError, match="Upgrade modelfleet"):
+        if verb == "check":
+            provider.check(olds, news)
+        else:
+            provider.diff("recorded/chat", olds, news)
+
+
 def test_where_nothing_runs_yet_nothing_was_rendered() -> None:
     assert state.rendered_of(state.migrate({})) is None
 
