@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,13 +91,21 @@ def applied(here: Namespace, stack: Stack, *files: Path) -> None:
 # Adopting what kubectl made
 
 
+@pytest.fixture
+def models(plane_api: Api, stack_factory: StackFactory) -> Iterator[tuple[Namespace, Stack]]:
+    """The namespace that is read in the transcripts, without what kubectl made in it."""
+    make_namespace(plane_api, "models")
+    stack = stack_factory(HASTY, project="takeover", cluster=True)
+    yield Namespace(plane_api, "models"), stack
+    files = [argument for file in (READY, DOCUMENTED) for argument in ("--filename", str(file))]
+    run(stack, "kubectl", "delete", "--ignore-not-found", "--namespace", "models", *files)
+
+
 @pytest.mark.xdist_group("models")  # the namespace is read in the transcripts
 def test_what_vllm_documents_is_refused_and_once_it_is_made_ready_no_pod_notices(
-    stack_factory: StackFactory, plane_api: Api, transcript: Transcript
+    models: tuple[Namespace, Stack], transcript: Transcript
 ) -> None:
-    make_namespace(plane_api, "models")
-    here = Namespace(plane_api, "models")
-    stack = stack_factory(HASTY, project="takeover", cluster=True)
+    here, stack = models
     applied(here, stack, DOCUMENTED)
     before = here.uids("replicasets"), here.versions()
     transcript("takeover/1-refused", stack.up(expect_failure=True))
@@ -132,8 +140,6 @@ def test_what_vllm_documents_is_refused_and_once_it_is_made_ready_no_pod_notices
     assert "2 unchanged" in stack.refresh().output
     stack.destroy()
     assert here.own() == []
-    for file in (READY, DOCUMENTED):
-        run(stack, "kubectl", "delete", "--ignore-not-found", "-n", "models", "-f", str(file))
 
 
 # Import documents
