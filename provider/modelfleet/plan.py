@@ -87,9 +87,9 @@ def plan(
             for name, (paths, formula) in _FORMULAS.items()
         }
         secrets_stay = _secret_env(complete) == _secret_env(prior or {})
-        version = _renderer_version(spec, rendered=rendered, secrets_stay=secrets_stay)
-        values["renderer_version"] = version
-        values["pod_template_hash"] = pod_template_hash(spec, renderer_version=version)
+        planned = _rendered(spec, rendered if secrets_stay else None)
+        values["renderer_version"] = planned.renderer_version
+        values["pod_template_hash"] = planned.pod_template_hash
     else:
         values = {
             name: _value(paths, formula, complete, is_unknown=is_unknown, unknown=unknown)
@@ -110,19 +110,17 @@ def spec_of(inputs: Mapping[str, Any]) -> ModelServiceSpec:
     return _spec_of(inputs, rules=RULES)
 
 
-def _renderer_version(
-    spec: ModelServiceSpec, *, rendered: Rendered | None, secrets_stay: bool
-) -> int:
-    """Return the renderer that made the pods while they can stay, else the newest.
+def _rendered(spec: ModelServiceSpec, running: Rendered | None) -> Rendered:
+    """Return ``running`` while its pods can stay, else what the newest renderer makes of ``spec``.
 
     A new release of modelfleet so restarts nothing, and what it renders better comes with the next
     change that replaces pods anyway.
     """
-    if rendered is None:
-        return RENDERER_VERSION
-    kept = rendered.renderer_version
-    stays = pod_template_hash(spec, renderer_version=kept) == rendered.pod_template_hash
-    return kept if stays and secrets_stay else RENDERER_VERSION
+    if running is not None:
+        same = pod_template_hash(spec, renderer_version=running.renderer_version)
+        if same == running.pod_template_hash:
+            return running
+    return Rendered(RENDERER_VERSION, pod_template_hash(spec))
 
 
 def _secret_env(inputs: Mapping[str, Any]) -> Any:
