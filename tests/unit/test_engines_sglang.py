@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -280,7 +281,9 @@ def test_every_option_that_is_derived_or_replaced_is_one_that_sglang_had() -> No
     names = {option.name for option in sglang.TABLE.options}
     assert set(sglang.DERIVED) <= names
     gone = {option.name for option in sglang.TABLE.options if option.until is not None}
-    assert set(sglang.INSTEAD) <= gone
+    assert set(sglang.TABLE.instead) <= gone
+    named = re.findall(r"`([-a-z0-9]+)", " ".join(sglang.TABLE.instead.values()))
+    assert set(named) <= {o.name for o in sglang.TABLE.options if o.is_in(sglang.TABLE.last)}
 
 
 def test_the_default_release_is_one_that_was_read() -> None:

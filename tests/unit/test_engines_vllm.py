@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -116,6 +117,14 @@ def test_a_bucket_is_streamed_into_nvidia_s_gpus_and_fetched_for_all_others(sche
         ({"gpu": {"vendor": "amd"}}, ["as deployment.images.amd"]),
         (CPU, ["as deployment.images.cpu"]),
         ({"gpu": {"vendor": "amd"}, "images": {"amd": OWN}}, []),
+        (
+            {
+                "gpu": {"vendor": "amd"},
+                "images": {"amd/amd64": OWN},
+                "cpu_architecture": "amd64",
+            },
+            [],
+        ),
         (GPU, []),
     ],
 )
@@ -212,7 +221,9 @@ def test_every_option_that_is_derived_or_replaced_is_one_that_vllm_had() -> None
     names = {option.name for option in vllm.TABLE.options}
     assert set(vllm.DERIVED) <= names
     gone = {option.name for option in vllm.TABLE.options if option.until is not None}
-    assert set(vllm.INSTEAD) <= gone
+    assert set(vllm.TABLE.instead) <= gone
+    named = re.findall(r"`([-a-z0-9]+)", " ".join(vllm.TABLE.instead.values()))
+    assert set(named) <= {o.name for o in vllm.TABLE.options if o.is_in(vllm.TABLE.last)}
 
 
 def test_the_default_release_is_one_that_was_read() -> None:

@@ -42,7 +42,7 @@ ENGINES: Final[Mapping[str, Engine]] = {
 }
 """The built-in engines by the name a declaration gives them."""
 
-DEFAULT_RUNTIME: Final = vllm.NAME
+DEFAULT_RUNTIME: Final = vllm.ENGINE.name
 
 
 @rule(

@@ -128,6 +128,13 @@ def image_keys(vendor: str | None, architecture: str | None) -> tuple[str, ...]:
     return (*(key for key in keys if key is not None), "default")
 
 
+def declares_image(
+    images: Mapping[str, Any] | None, *, vendor: str | None, architecture: str | None
+) -> bool:
+    """Return whether one of the declared ``images`` is for GPUs and CPUs such as these."""
+    return not set(image_keys(vendor, architecture)).isdisjoint(images or ())
+
+
 def served_names(spec: ModelServiceSpec) -> list[str]:
     """Return the ``model`` values callers may send, the access name first, none twice."""
     access_name = labels.access_name(spec.model_service_name, workspace_id=spec.workspace_id)

@@ -16,7 +16,6 @@ Pure.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -25,6 +24,7 @@ from modelfleet.engines.launch import (
     Engine,
     Launch,
     Scalar,
+    declares_image,
     environment,
     image_of,
     option,
@@ -33,24 +33,21 @@ from modelfleet.engines.launch import (
     tensor_size,
 )
 from modelfleet.engines.limits import ANY_ARCHITECTURE, imaged_hardware, served_models
-from modelfleet.engines.options import (
-    OptionTable,
-    Several,
-    Version,
-    option_rules,
-    primary,
-    spelled,
-    word_rules,
-)
+from modelfleet.engines.options import Version, option_rules, primary, spelled, word_rules
 from modelfleet.engines.sources import BUCKETS, model_location
-from modelfleet.engines.tables import vllm as table
+from modelfleet.engines.vllm_options import (
+    DEFAULT_VERSION,
+    DERIVED,
+    NAME,
+    REPEATED,
+    TABLE,
+    version_of,
+)
 from modelfleet.errors import Problem
 from modelfleet.spec.deployment import DeploymentSpec, ProbePaths
 from modelfleet.spec.rules import Problems, Rule, rule
 from modelfleet.spec.service import ModelServiceSpec, ModelType
 
-NAME: Final = "vllm"
-DEFAULT_VERSION: Final = "v0.30.0"
 PORT: Final = 8000
 READS: Final = frozenset({"hf", "modelscope"})
 HEALTH_PATH: Final = "/health"
@@ -71,55 +68,6 @@ CPU_TAGS: Final[Mapping[str, str]] = {"amd64": "x86_64", "arm64": "arm64"}
 """What the tag of an image without GPUs ends with, by CPU architecture."""
 
 _POOLING: Final = (ModelType.TEXT_EMBEDDING, ModelType.RERANK)
-
-INSTEAD: Final[Mapping[str, str]] = {
-    "calculate-kv-scales": "leave it out: scales come from the checkpoint",
-    "cuda-graph-sizes": "use `cudagraph-capture-sizes`",
-    "disable-frontend-multiprocessing": "leave it out",
-    "disable-log-requests": "leave it out: requests are logged with `enable-log-requests` only",
-    "disable-mm-preprocessor-cache": "use `mm-processor-cache-gb`: 0",
-    "enable-multimodal-encoder-data-parallel": "use `mm-encoder-tp-mode`: data",
-    "eplb-log-balancedness": "use `eplb-config.log_balancedness`",
-    "eplb-step-interval": "use `eplb-config.step_interval`",
-    "eplb-window-size": "use `eplb-config.window_size`",
-    "guided-decoding-backend": "use `structured-outputs-config.backend`",
-    "guided-decoding-disable-additional-properties": "use "
-    "`structured-outputs-config.disable_additional_properties`",
-    "guided-decoding-disable-any-whitespace": "use "
-    "`structured-outputs-config.disable_any_whitespace`",
-    "guided-decoding-disable-fallback": "use `structured-outputs-config.disable_fallback`",
-    "logits-processor-pattern": "leave it out",
-    "lora-extra-vocab-size": "leave it out",
-    "num-lookahead-slots": "leave it out: `speculative-config` says it",
-    "num-redundant-experts": "use `eplb-config.num_redundant_experts`",
-    "override-attention-dtype": "leave it out",
-    "override-pooler-config": "use `pooler-config`",
-    "swap-space": "leave it out; `kv-offloading-size` keeps more KV cache in the pod's memory",
-}
-"""What to do where an option is gone, as vLLM's own notes on the release say."""
-
-
-def version_of(tag: str) -> Version | None:
-    """Return major and minor version of an image tag such as ``v0.30.0-cu129``, else None."""
-    match = re.match(r"v(\d+)\.(\d+)\.\d+(?!\d)", tag)
-    return (int(match[1]), int(match[2])) if match else None
-
-
-TABLE: Final = OptionTable(
-    engine=NAME,
-    first=table.FIRST,
-    last=table.LAST,
-    options=table.OPTIONS,
-    release=version_of,
-    default_tag=DEFAULT_VERSION,
-    instead=INSTEAD,
-    keyed=True,
-)
-
-REPEATED: Final = frozenset(
-    option.name for option in table.OPTIONS if option.several is Several.REPEATED
-)
-"""Options that are given once per value; all others take their values in one go."""
 
 
 def launch(spec: ModelServiceSpec, deployment: DeploymentSpec) -> Launch:
@@ -208,52 +156,6 @@ def _derived(
             yield name, value
 
 
-_SERVED_PLAINLY: Final = "cannot be set: proxies and probes reach the pod over plain HTTP"
-_ONE_POD: Final = "is not available yet: a replica is one pod; set deployment.replicas"
-
-DERIVED: Final[Mapping[str, str]] = {
-    "model": "is derived; set deployment.model.uri",
-    "revision": "is derived; set deployment.model.revision",
-    "hf-token": "would show the token; set deployment.model.credential_name",
-    "served-model-name": "is derived; set provider_settings.model_names",
-    "runner": "is derived; set model_type",
-    "task": "is derived; set model_type",
-    "tensor-parallel-size": "is derived; set deployment.parallelism.tensor",
-    "pipeline-parallel-size": "is derived; set deployment.parallelism.pipeline",
-    "max-model-len": "is derived; set deployment.max_model_len",
-    "dtype": "is derived; set deployment.dtype",
-    "quantization": "is derived; set deployment.quantization",
-    "kv-cache-dtype": "is derived; set deployment.kv_cache_dtype",
-    "gpu-memory-utilization": "is derived; set deployment.gpu_memory_utilization",
-    "shutdown-timeout": "is derived; set deployment.drain_seconds",
-    "api-key": "would show the key; set VLLM_API_KEY in deployment.secret_env",
-    "config": "cannot be set: a file could contradict declared fields; give its options here",
-    "port": "is fixed: callers use port 80 of the Service, whatever the engine's",
-    "host": "is fixed: the engine listens on the pod's addresses",
-    "uds": "is fixed: the engine listens on the pod's addresses",
-    "grpc": "cannot be set: callers and probes speak HTTP",
-    "ssl-keyfile": _SERVED_PLAINLY,
-    "ssl-certfile": _SERVED_PLAINLY,
-    "ssl-ca-certs": _SERVED_PLAINLY,
-    "ssl-cert-reqs": _SERVED_PLAINLY,
-    "data-parallel-size": _ONE_POD,
-    "data-parallel-size-local": _ONE_POD,
-    "data-parallel-rank": _ONE_POD,
-    "data-parallel-start-rank": _ONE_POD,
-    "data-parallel-address": _ONE_POD,
-    "data-parallel-rpc-port": _ONE_POD,
-    "data-parallel-hybrid-lb": _ONE_POD,
-    "data-parallel-external-lb": _ONE_POD,
-    "data-parallel-multi-port-external-lb": _ONE_POD,
-    "nnodes": _ONE_POD,
-    "node-rank": _ONE_POD,
-    "master-addr": _ONE_POD,
-    "master-port": _ONE_POD,
-    "headless": _ONE_POD,
-}
-"""Options that ``deployment.args`` may not give, and what to set instead."""
-
-
 @rule(
     "deployment.runtime",
     "deployment.gpu",
@@ -264,8 +166,8 @@ DERIVED: Final[Mapping[str, str]] = {
 def _images_without_gpus_are_by_architecture(
     runtime: Any, gpu: Any, architecture: str | None, images: Mapping[str, Any] | None
 ) -> Problems:
-    own = not {"cpu", "default"} & set(images or {})
-    if runtime == NAME and gpu is None and architecture is None and own:
+    own = declares_image(images, vendor=None, architecture=architecture)
+    if runtime == NAME and gpu is None and architecture is None and not own:
         yield Problem(
             "deployment.gpu",
             "is required, or deployment.cpu_architecture: vllm's images that need no GPU are "
@@ -273,12 +175,23 @@ def _images_without_gpus_are_by_architecture(
         )
 
 
-@rule("deployment.runtime", "deployment.model.uri", "deployment.gpu.vendor", "deployment.images")
+@rule(
+    "deployment.runtime",
+    "deployment.model.uri",
+    "deployment.gpu.vendor",
+    "deployment.cpu_architecture",
+    "deployment.images",
+    names_only=True,
+)
 def _reads_modelscope_with_the_images_that_can(
-    runtime: Any, uri: str | None, vendor: str | None, images: Mapping[str, Any] | None
+    runtime: Any,
+    uri: str | None,
+    vendor: str | None,
+    architecture: str | None,
+    images: Mapping[str, Any] | None,
 ) -> Problems:
     is_asked = runtime == NAME and (uri or "").startswith("modelscope://") and vendor != "nvidia"
-    if is_asked and not {vendor or "cpu", "default"} & set(images or {}):
+    if is_asked and not declares_image(images, vendor=vendor, architecture=architecture):
         yield Problem(
             "deployment.model.uri",
             "vllm's own image reads modelscope:// with NVIDIA's GPUs only; declare an image "
@@ -301,24 +214,23 @@ def _memory_is_shared_out_once(
 @rule(
     "deployment.runtime",
     "deployment.runtime_version",
-    "deployment.gpu",
     "deployment.gpu.vendor",
+    "deployment.cpu_architecture",
     "deployment.images",
     names_only=True,
 )
 def _version_is_supported(
     runtime: Any,
     tag: str | None,
-    gpu: Any,
     vendor: str | None,
+    architecture: str | None,
     images: Mapping[str, Any] | None,
 ) -> Problems:
     if runtime != NAME or tag is None:
         return
     path, version = "deployment.runtime_version", version_of(tag)
-    hardware = vendor or "nvidia" if gpu is not None else "cpu"
-    _, first = REPOSITORIES.get(hardware, REPOSITORIES["nvidia"])
-    if {hardware, "default"} & set(images or {}):
+    _, first = REPOSITORIES.get(vendor or "cpu", REPOSITORIES["nvidia"])
+    if declares_image(images, vendor=vendor, architecture=architecture):
         first = TABLE.first
     if tag.startswith(("nightly", "latest")):
         yield Problem(
