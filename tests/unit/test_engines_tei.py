@@ -71,6 +71,8 @@ def test_one_image_fits_every_gpu_it_can_run_on(
         ({"args": {"pooling": "mean"}}, "--pooling mean"),
         ({"args": {"tokenization_workers": 2}}, "--tokenization-workers 2"),
         ({"args": {"auto-truncate": "false"}}, "--auto-truncate false"),
+        ({"args": {"auto_truncate": False}}, "--auto-truncate false"),
+        ({"args": {"auto-truncate": True}}, "--auto-truncate true"),
         ({"args": {"cors-allow-origin": ["a", "b"]}}, "--cors-allow-origin a --cors-allow-origin"),
     ],
 )

@@ -19,6 +19,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Final
 
+from modelfleet.engines.launch import word
 from modelfleet.errors import Problem
 from modelfleet.spec.rules import Problems, Rule
 from modelfleet.spec.tree import dotted
@@ -303,10 +304,10 @@ def _reason_of_flag(option: Option, value: Any, *, name: str) -> str | None:
 
 
 def _reason_of_word(option: Option, value: Any) -> str | None:
-    if isinstance(value, bool):
-        return f"needs a value, not {str(value).lower()}"
-    if option.words and _text(value) not in option.words:
-        return f"must be one of {', '.join(option.words)}{near(_text(value), option.words)}"
+    if isinstance(value, bool) and word(value) not in option.words:
+        return f"needs a value, not {word(value)}"
+    if option.words and word(value) not in option.words:
+        return f"must be one of {', '.join(option.words)}{near(word(value), option.words)}"
     if option.takes is Takes.INTEGER and not _is_number(value, int):
         return "must be a whole number"
     if option.takes is Takes.NUMBER and not _is_number(value, float):
@@ -314,13 +315,9 @@ def _reason_of_word(option: Option, value: Any) -> str | None:
     return None
 
 
-def _text(value: Any) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
 def _is_number(value: Any, kind: type[int] | type[float]) -> bool:
     try:
-        kind(_text(value))
+        kind(word(value))
     except ValueError:
         return False
     return True

@@ -30,6 +30,7 @@ from modelfleet.engines.launch import (
     option,
     reserved_env_rules,
     served_names,
+    word,
 )
 from modelfleet.engines.limits import (
     imaged_hardware,
@@ -80,7 +81,9 @@ def launch(spec: ModelServiceSpec, deployment: DeploymentSpec) -> Launch:
     vendor = deployment.gpu.vendor if deployment.gpu else "cpu"
     tag = deployment.runtime_version or DEFAULT_VERSION
     location = model_location(deployment, reads=READS)
-    further = {spelled(name): value for name, value in deployment.args.items()}
+    further = {
+        spelled(name): _said(spelled(name), value) for name, value in deployment.args.items()
+    }
     options = [
         ("model-id", location.path),
         *((name, value) for name, value in _derived(spec, deployment) if name not in further),
@@ -102,6 +105,11 @@ def launch(spec: ModelServiceSpec, deployment: DeploymentSpec) -> Launch:
         location=location,
         min_compute_capability=LEAST_COMPUTE_CAPABILITY if vendor == "nvidia" else None,
     )
+
+
+def _said(name: str, value: Scalar | tuple[Scalar, ...]) -> Scalar | tuple[Scalar, ...]:
+    """Return ``value`` as a word where the option has true and false for words."""
+    return word(value) if name == "auto-truncate" and isinstance(value, bool) else value
 
 
 def _derived(spec: ModelServiceSpec, deployment: DeploymentSpec) -> Iterator[tuple[str, Scalar]]:
