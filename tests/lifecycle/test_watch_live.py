@@ -15,7 +15,7 @@ from serving import Cluster, Progress, cluster, serving
 from writing import MANAGER, config_map, owned
 
 from conftest import PlaneFactory
-from modelfleet.cluster.client import Client
+from modelfleet.cluster.client import Client, WatchExpired
 from modelfleet.cluster.live import LiveObjects
 from modelfleet.cluster.mirror import Key, key_of
 from modelfleet.cluster.objects import CONFIG_MAP, DEPLOYMENT, SECRET, SERVICE, Object, Ref
@@ -123,3 +123,5 @@ async def test_an_api_server_that_dies_and_comes_back_costs_nothing_but_time(
         assert await gone is None
         assert (await lost).reasons[0].code == Code.MISSING
         assert here.client.requests["list deployments"] <= 2
+        with pytest.raises(WatchExpired):  # the new server knows nothing of so long ago
+            await anext(here.client.watch(DEPLOYMENT, resource_version="1"))

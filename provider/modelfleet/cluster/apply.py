@@ -143,6 +143,8 @@ class _Applier:
                 live = await self.settled(ref_of(desired))
                 self.check(desired, live)
                 attempt += 1
+        except AlreadyExistsError:
+            raise  # it belongs to somebody else, so nothing in it is ours
         except ClusterError as error:
             error.maybe_written = error.maybe_written or maybe_written
             raise

@@ -16,8 +16,8 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import trustme
-from raw_http import read_request
 
+from faults.raw_http import read_request
 from modelfleet.local.api import Api
 from modelfleet.local.errors import LocalError
 

@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from faulty_fleet import Through, through_faults
 
+from faults.faulty_fleet import Through, through_faults
 from modelfleet.cluster.kubeconfig import load_access
 
 

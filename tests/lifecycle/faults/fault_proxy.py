@@ -18,9 +18,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-from fault_schedule import Fault, Schedule, no_faults
-from raw_http import Head, Request, body_of, content_of, read_head, read_request
-
+from faults.fault_schedule import Fault, Schedule, no_faults
+from faults.raw_http import Head, Request, body_of, content_of, read_head, read_request
 from modelfleet.cluster.access import Access
 
 STALL_SECONDS = 0.2

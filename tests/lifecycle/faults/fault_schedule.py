@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Protocol
 
-from raw_http import Request
+from faults.raw_http import Request
 
 
 class Fault(StrEnum):

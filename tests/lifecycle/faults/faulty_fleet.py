@@ -7,9 +7,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from fault_proxy import FaultProxy
-from fault_schedule import Schedule, no_faults
-
+from faults.fault_proxy import FaultProxy
+from faults.fault_schedule import Schedule, no_faults
 from modelfleet.cluster.access import Access
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.retry import RetryPolicy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from random_run import Report
+from faults.random_run import Report
 
 
 def summary(reports: Sequence[Report], *, seconds: float) -> str:

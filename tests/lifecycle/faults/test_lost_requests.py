@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fault_proxy import RETRY_AFTER_SECONDS
-from fault_schedule import OF_REQUESTS, Fault, Scripted
-from faulty_fleet import NEVER, Through
 from fleets import desired, external, hosted, names_in, updated, writes
-from raw_http import Request
 
+from faults.fault_proxy import RETRY_AFTER_SECONDS
+from faults.fault_schedule import OF_REQUESTS, Fault, Scripted
+from faults.faulty_fleet import NEVER, Through
+from faults.raw_http import Request
 from modelfleet.cluster import connections
 from modelfleet.errors import ConflictError, NotReadyError, UnavailableError
 from modelfleet.fleet import Fleet

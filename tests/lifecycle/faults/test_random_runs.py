@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from random_fleets import story_of
-from random_run import Report, Run
-from run_summary import summary
 
+from faults.random_fleets import story_of
+from faults.random_run import Report, Run
+from faults.run_summary import summary
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.kubeconfig import load_access
 from modelfleet.local.api import Api

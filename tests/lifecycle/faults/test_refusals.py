@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from admission import policy, quota, webhook
-from faulty_fleet import NEVER
 from fleets import desired, external, hosted, names_in
 
+from faults.admission import policy, quota, webhook
+from faults.faulty_fleet import NEVER
 from modelfleet.cluster.access import Access
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.kubeconfig import load_access
