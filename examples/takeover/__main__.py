@@ -1,5 +1,7 @@
 """Deployment models/mistral-ready, as modelfleet import found it."""
 
+# From then on pods of its namespace and proxies reach it, and others only by
+# network_configuration.allow_from.
 # It runs vllm by a command line of its own, which is declared word for word so that no
 # pod restarts; runtime "vllm" with its fields instead is a rolling update.
 # Callers have to go on sending the model mistralai/Mistral-7B-Instruct-v0.3: its engine

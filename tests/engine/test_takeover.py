@@ -213,9 +213,10 @@ def test_the_document_of_a_foreign_deployment_shows_that_it_is_taken_over(
     imported(stack, "chat", namespace=here.name)
     preview = stack.preview("--diff")
     assert changes(preview) == ['+ owner: "organization/b/dev"', "~ 1 to update"]
-    told = stack.up().diagnostics("chat")
-    assert f"takes over Deployment {here.name}/chat, which was not made by modelfleet" in told
-    assert told.endswith("with its pods.")
+    told = stack.up().diagnostics("chat").splitlines()
+    assert told[1].startswith(f"takes over Deployment {here.name}/chat, which was not made by")
+    assert told[1].endswith(", with its pods.")
+    assert told[2].startswith(f"NetworkPolicy {here.name}/chat is new: ")
     assert here.uids("pods") == pods
     assert "2 unchanged" in stack.up().output
     stack.destroy()

@@ -98,7 +98,9 @@ async def test_a_deployment_that_runs_what_is_declared_becomes_ours_and_no_pod_r
     assert await running(client, namespace) == before
     assert heard.notices == [
         f"takes over Deployment {namespace}/qwen, which was not made by modelfleet "
-        "(last written by kubectl-create), with its pods."
+        "(last written by kubectl-create), with its pods.",
+        f"NetworkPolicy {namespace}/qwen is new: from now on pods of its namespace and proxies "
+        "reach it, and others only by network_configuration.allow_from.",
     ]
     live = await client.get(Ref(DEPLOYMENT, namespace, "qwen"))
     assert live is not None
@@ -143,7 +145,7 @@ async def test_pods_that_would_be_replaced_are_told_with_both_sides_and_no_value
 
     await fleet.apply(service, progress=heard)
 
-    [told] = heard.notices
+    told = heard.notices[0]
     assert "and its pods are replaced, for they differ: " in told
     assert "spec.containers.engine.image registry.example.com/engine:0 → registry.exam" in told
     assert "spec.containers.engine.env" in told

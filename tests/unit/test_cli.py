@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from modelfleet.adapters.cli.main import app, main
 from modelfleet.errors import ProviderBugError
 
-COMMANDS = [[], ["ls"], ["prune"], ["local"], ["local", "up"], ["local", "env"]]
+COMMANDS = [[], ["ls"], ["import"], ["prune"], ["local"], ["local", "up"], ["local", "env"]]
 
 
 def plain(text: str) -> str:

@@ -156,7 +156,9 @@ def test_what_vllm_documents_can_be_taken_over_once_it_is_labelled_and_called_so
     assert deployment["gpu"] == {"count": 1}
     assert deployment["env"] == {"HUGGING_FACE_HUB_TOKEN": {"secret": "hf-token-secret/token"}}
     assert deployment["runtime"]["name"] == "vllm"
-    assert "it runs vllm by a command line of its own" in imported.notes[0]
+    assert "from then on pods of its namespace and proxies reach it" in imported.notes[0]
+    assert "it runs vllm by a command line of its own" in imported.notes[1]
+    assert imported.notes[2].startswith(f"callers have to go on sending the model {MODEL}: ")
 
 
 def test_what_vllm_documents_word_for_word_is_declared_as_a_new_service_beside_it() -> None:
@@ -299,8 +301,8 @@ def test_what_cannot_be_declared_at_all_is_told_before_pods_are_lost() -> None:
     pods = made_of()
     pods["spec"]["template"]["metadata"]["annotations"] = {"modelfleet.dev/own": "1"}
     imported = foreign_declaration(pods)
-    assert imported.notes == (
-        "taking it over replaces its pods, for metadata.annotations cannot be declared as it is",
+    assert imported.notes[0] == (
+        "taking it over replaces its pods, for metadata.annotations cannot be declared as it is"
     )
 
 
@@ -310,7 +312,7 @@ def test_helm_and_a_service_of_another_kind_are_told() -> None:
     beside = {"spec": {"type": "LoadBalancer", "ports": [{"port": 8080}, {"port": 80}]}}
     notes = foreign_declaration(live, service=beside).notes
     assert notes[0].startswith("it is part of the Helm release chat: ")
-    assert notes[1:] == (
+    assert notes[1:3] == (
         "its Service listens on port 8080, modelfleet's on port 80",
         "its Service is a LoadBalancer, modelfleet's a ClusterIP",
     )

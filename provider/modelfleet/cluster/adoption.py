@@ -8,11 +8,11 @@ otherwise, that is told, with both sides.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from modelfleet import labels
-from modelfleet.cluster.objects import DEPLOYMENT, SERVICE, Object, ref_of
+from modelfleet.cluster.objects import DEPLOYMENT, NETWORK_POLICY, SERVICE, Object, kind_of, ref_of
 from modelfleet.cluster.ownership import belongs_to, maker_of
 from modelfleet.cluster.pod_defaults import Path, path_words, template_differences
 from modelfleet.errors import ImmutableFieldError
@@ -30,7 +30,7 @@ def refuse_other_pods(desired: Object, live: Object, *, is_ours: bool) -> None:
     That is where it selects other pods than it would have to; and, where it ``is_ours`` not yet,
     where no container of it has the name of ours.
     """
-    if ref_of(desired).kind != DEPLOYMENT:
+    if kind_of(desired) != DEPLOYMENT:
         return
     other = [*_other_selector(desired, live), *([] if is_ours else _other_container(desired, live))]
     if other:
@@ -43,21 +43,40 @@ def refuse_other_pods(desired: Object, live: Object, *, is_ours: bool) -> None:
         )
 
 
-def notices_of(desired: Object, live: Object, *, owners: frozenset[str]) -> Iterator[str]:
-    """Yield what ``owners`` should know before ``live``, which is not theirs, becomes ``desired``.
+def notices_of(
+    pairs: Iterable[tuple[Object, Object | None]], *, owners: frozenset[str]
+) -> Iterator[str]:
+    """Yield what ``owners`` should know before live objects of others become what is desired.
 
-    Nothing for what is theirs already. Environment values are not shown: they may be secrets.
+    ``pairs`` are the desired objects of one resource, each with the live one, if there is one.
+    Nothing is said of what is theirs already. Environment values are not shown: they may be
+    secrets.
     """
-    if belongs_to(live, owners):
-        return
+    foreign, new = [], []
+    for desired, live in pairs:
+        if live is None:
+            new.append(desired)
+        elif not belongs_to(live, owners):
+            foreign.append((desired, live))
+    for desired, live in foreign:
+        yield from _notices(desired, live)
+    if any(kind_of(live) == DEPLOYMENT for _, live in foreign):
+        for policy in (each for each in new if kind_of(each) == NETWORK_POLICY):
+            yield (
+                f"{ref_of(policy)} is new: from now on pods of its namespace and proxies reach "
+                "it, and others only by network_configuration.allow_from."
+            )
+
+
+def _notices(desired: Object, live: Object) -> Iterator[str]:
     subject = str(ref_of(desired))
-    if ref_of(desired).kind == DEPLOYMENT:
+    if kind_of(desired) == DEPLOYMENT:
         templates = (each["spec"]["template"] for each in (desired, live))
         differences = list(template_differences(*templates))
         pods = "and its pods are replaced, for they differ" if differences else "with its pods"
         told = f": {_told(differences)}" if differences else ""
         yield f"takes over {subject}, which {maker_of(live)}, {pods}{told}."
-    if ref_of(desired).kind == SERVICE and (changed := ", ".join(_routes(desired, live))):
+    if kind_of(desired) == SERVICE and (changed := ", ".join(_routes(desired, live))):
         yield f"takes over {subject}: {changed}; whoever uses it the old way has to change."
     if release := helm_release_of(live):
         yield (

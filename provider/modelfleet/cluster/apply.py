@@ -73,9 +73,9 @@ async def apply_objects(
         applier.check(obj, live)
         if refuse is not None and live is not None:
             refuse(live)
-        if on_notice is not None and live is not None:
-            for notice in notices_of(obj, live, owners=ownership.owners):
-                on_notice(notice)
+    if on_notice is not None:
+        for notice in notices_of(zip(objects, lives, strict=True), owners=ownership.owners):
+            on_notice(notice)
     changes = []
     for obj, live in zip(objects, lives, strict=True):
         change = await applier.converge(obj, live)

@@ -61,6 +61,7 @@ def foreign_declaration(deployment: Object, *, service: Object | None = None) ->
             declaration, deployment if not obstacles else {"spec": {"template": template}}
         ),
         *_what_changes(deployment, service),
+        *_who_calls(declaration),
         *_what_engine(declaration, container),
         *_what_name(declaration, container),
     )
@@ -147,6 +148,14 @@ def _what_changes(deployment: Object, service: Object | None) -> Iterator[str]:
             yield f"its Service listens on port {port['port']}, modelfleet's on port 80"
     if exposed.get("type", "ClusterIP") != "ClusterIP":
         yield f"its Service is a {exposed['type']}, modelfleet's a ClusterIP"
+
+
+def _who_calls(declaration: Mapping[str, Any]) -> Iterator[str]:
+    if "adopt" in declaration:
+        yield (
+            "from then on pods of its namespace and proxies reach it, and others only by "
+            "network_configuration.allow_from"
+        )
 
 
 def _what_engine(declaration: Mapping[str, Any], container: Mapping[str, Any]) -> Iterator[str]:
