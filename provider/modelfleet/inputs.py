@@ -477,7 +477,7 @@ class StorageArgs(TypedDict, total=False):
 
     size_gib: pulumi.Input[float | None]
     """Size in GiB: required for a claim of the service's own, a limit for an empty_dir. More
-    than 0, at most 1048576. Change: rolling.
+    than 0, at most 1048576. Change: in_place.
     """
 
     class_name: pulumi.Input[str | None]

@@ -79,8 +79,9 @@ def _is_directive(element: Mapping[str, Any]) -> bool:
     return element.keys() == {PATCH}
 
 
-def _key_of(element: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:
-    return tuple(_number(element.get(key, _DEFAULTS.get(key))) for key in keys)
+def _key_of(element: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[str, ...]:
+    # As text: what should be a name may be anything in a patch that rules refuse.
+    return tuple(repr(_number(element.get(key, _DEFAULTS.get(key)))) for key in keys)
 
 
 def _copied(value: Any) -> Any:

@@ -283,7 +283,7 @@ class Storage(SpecModel):
     )
     size_gib: Number | None = declared(
         None,
-        change=ROLLING,
+        change=IN_PLACE,
         doc="Size in GiB: required for a claim of the service's own, a limit for an empty_dir.",
         gt=0,
         le=1_048_576,

@@ -138,6 +138,9 @@ def _elements(value: Any, at: Path, *, keys: tuple[str, ...]) -> Problems:
         return
     required = [key for key in keys if key != "protocol"]
     for index, each in enumerate(value):
+        for key in keys:
+            if isinstance(each.get(key), bool | Mapping | list | tuple):
+                yield Problem(dotted((*at, index, key)), "must be text or a number")
         missing = [key for key in required if each.get(key) is None]
         if missing and each.keys() != {PATCH}:
             yield Problem(
@@ -147,7 +150,8 @@ def _elements(value: Any, at: Path, *, keys: tuple[str, ...]) -> Problems:
 
 def _engine(containers: Any, at: Path) -> Problems:
     """Say whether the container of the engine would go."""
-    elements = [each for each in containers if isinstance(each, Mapping)] if containers else []
+    listed: Any = containers if _is_list(containers) else ()
+    elements = [each for each in listed if isinstance(each, Mapping)]
     directives = [(each.get("name"), each.get(PATCH)) for each in elements]
     if (
         containers == DELETE

@@ -179,6 +179,7 @@ def _reason_of(detail: ErrorDetails, path: Path) -> str:
         return reason_for(plain, known=owner.model_fields if owner else ())
     if kind == "string_pattern_mismatch":
         return said_of(str(context["pattern"]))
-    if kind in ("literal_error", "enum") and detail["input"] in _VALUES_NOT_YET:
-        return f"{detail['input']} is {NOT_YET}; must be {context['expected']}"
+    given = detail["input"]
+    if kind in ("literal_error", "enum") and isinstance(given, str) and given in _VALUES_NOT_YET:
+        return f"{given} is {NOT_YET}; must be {context['expected']}"
     return _REASONS.get(kind, detail["msg"][:1].lower() + detail["msg"][1:]).format(**context)
