@@ -104,6 +104,7 @@ def test_an_option_that_the_release_does_not_know_is_told_with_the_way_out(
         ({"late": False}, "v0.6"),
         ({"no_watch": True, "eager": True}, None),
         ({"no-look": True}, None),
+        ({"look": False}, None),
         ({"overrides": "{}"}, None),
         ({"overrides.a.b": 1, "overrides.a.c": True}, None),
         ({"level": True}, None),
