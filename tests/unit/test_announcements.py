@@ -45,6 +45,11 @@ def test_a_renamed_stack_is_said_to_relabel() -> None:
     assert told == "relabels it from a/b/c to a/b/d"
 
 
+def test_what_was_nobodys_is_said_to_be_taken_over() -> None:
+    told = announced(hosted(), hosted(), olds={"owner": ""}, news={"owner": "a/b/d"})
+    assert told == "takes it over"
+
+
 def test_what_a_newer_renderer_changes_is_told_with_the_change_it_comes_with() -> None:
     told = announced(hosted(), hosted({"cpu": 8}), news={"renderer_version": 2.0})
     assert told == (

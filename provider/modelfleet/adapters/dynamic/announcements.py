@@ -114,7 +114,7 @@ def _other_changes(
     if olds.get(OWNER) != news.get(OWNER) and olds.get(OWNER):
         told.append(f"relabels it from {olds[OWNER]} to {news.get(OWNER)}")
     if olds.get(OWNER) == "" and news.get(OWNER):
-        told.append("takes it over, with its pods")
+        told.append("takes it over")
     before, after = olds.get(POD_TEMPLATE_HASH), news.get(POD_TEMPLATE_HASH)
     is_known = isinstance(before, str) and isinstance(after, str)
     if is_known and before != after and heaviest(changes) in (None, ChangeClass.IN_PLACE):
