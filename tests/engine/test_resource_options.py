@@ -129,14 +129,18 @@ def test_deletion_protection_also_holds_for_what_the_program_no_longer_declares(
 IGNORED = ("deployment.replicas", 'deployment.env["X"]', "deployment.model.revision")
 
 
-def ignoring(here: Namespace, *, value: int, **fields: Any) -> str:
+def ignoring(
+    here: Namespace, *, value: int, ignored: tuple[str, ...] = IGNORED, **fields: Any
+) -> str:
     """Return a program whose service ignores the three fields that ``value`` sets."""
     deployment = {
         "model": {"uri": "hf://example/tiny", "revision": f"v{value}"},
+        "runtime": "vllm",  # a runtime given in full knows no revision
+        "gpu": {"product": "NVIDIA-L4"},
         "replicas": value,
         "env": {"X": str(value), "Y": "stays"},
     }
-    options = f"ignore_changes={list(IGNORED)!r}"
+    options = f"ignore_changes={list(ignored)!r}"
     return program(
         hosted("chat", namespace=here.name, deployment=deployment, options=options, **fields)
     )
@@ -239,16 +243,9 @@ def test_what_others_made_of_an_ignored_field_stays(
     assert is_live(1, "yours")
 
     # Once nothing is ignored, what is declared counts again.
-    deployment = {"model": {"uri": "hf://example/tiny", "revision": "v1"}, "env": {"X": "1"}}
-    stack.program(
-        program(
-            hosted(
-                "chat", namespace=here.name, deployment={**deployment, "replicas": 2}, adopt=True
-            )
-        )
-    )
+    stack.program(ignoring(here, value=2, ignored=(), adopt=True))
     stack.up()
-    assert is_live(2, "1")
+    assert is_live(2, "2")
 
 
 def test_a_renamed_or_moved_resource_keeps_its_service(

@@ -86,9 +86,10 @@ def registrations(
     *,
     preview: bool = False,
     config: Mapping[str, str] | None = None,
+    monitor: _Monitor | None = None,
 ) -> list[Registered]:
     """Run ``program`` and return what it registered, in order."""
-    monitor = _Monitor()
+    monitor = monitor or _Monitor()
     # As Pulumi's own host of programs does: futures of a failed program are nobody's.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
@@ -530,3 +531,45 @@ def test_the_owner_is_read_from_the_stack_in_the_program() -> None:
     owners: list[str] = []
     registrations(lambda: owners.append(stack_owner()))
     assert owners == ["acme/fleet/dev"]
+
+
+# -- what is there already
+
+
+def refusal(declare: Callable[[], object]) -> str:
+    with pytest.raises(pulumi.RunError) as caught:
+        registrations(declare)
+    return str(caught.value)
+
+
+def test_an_import_by_id_is_refused_with_the_way_to_take_over() -> None:
+    imported = pulumi.ResourceOptions(import_="models/chat")
+    said = refusal(lambda: ModelService("chat", namespace="models", opts=imported))
+    assert said.startswith("ModelService chat: a dynamic resource cannot be imported by its id;")
+    assert "adopt=True" in said
+    assert "modelfleet import NAME" in said
+
+
+def test_nothing_is_declared_of_a_service_that_is_looked_up() -> None:
+    there = pulumi.ResourceOptions(id="models/chat")
+    said = refusal(lambda: ModelService("chat", namespace="models", opts=there))
+    assert said == (
+        "ModelService chat: namespace: is read where a service is looked up by its id; besides "
+        "that only cluster is given"
+    )
+
+
+def test_a_service_is_looked_up_by_its_id_and_its_cluster_alone() -> None:
+    asked: list[Any] = []
+
+    class Reading(_Monitor):
+        def ReadResource(self, request: Any) -> Any:  # noqa: N802 (gRPC's spelling)
+            asked.append(request)
+            return resource_pb2.ReadResourceResponse(urn="urn:x", properties=request.properties)
+
+    registrations(lambda: ModelService.get("chat", "models/chat", cluster="lab"), monitor=Reading())
+    (request,) = asked
+    inputs = {name: _plain(value) for name, value in MessageToDict(request.properties).items()}
+    assert request.id == "models/chat"
+    assert inputs.keys() == {"__provider", "cluster"}
+    assert inputs["cluster"] == "lab"

@@ -9,6 +9,7 @@ stateless.py        base class of our providers: constant pickle, one set-up per
 calls.py            the engine's request that a thread is serving (verb, URN, name, timeout)
 check_failures.py   problems of a declaration, without the values
 declared_once.py    two resources that mean the same service
+lookup.py           services that a program refers to by their id
 ignored.py          what ``ignore_changes`` names stays as it is live
 reporting.py        exceptions become one paragraph; our own bugs keep their traceback
 init_failed.py      "it exists, but is not ready": kept in the state, continued by the next ``up``

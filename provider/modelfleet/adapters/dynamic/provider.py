@@ -26,6 +26,7 @@ from modelfleet.adapters.dynamic.declared_once import declared_twice
 from modelfleet.adapters.dynamic.ignored import ignored_by
 from modelfleet.adapters.dynamic.imported import imported_resource
 from modelfleet.adapters.dynamic.init_failed import keep_as_init_failed
+from modelfleet.adapters.dynamic.lookup import looked_up
 from modelfleet.adapters.dynamic.loop import run
 from modelfleet.adapters.dynamic.reporting import bug_text, reported
 from modelfleet.adapters.dynamic.stateless import StatelessProvider
@@ -34,7 +35,6 @@ from modelfleet.diff import diff
 from modelfleet.dynamic_entry import model_service_provider
 from modelfleet.errors import (
     ModelFleetError,
-    NotFoundError,
     NotReadyError,
     Problem,
     ProviderBugError,
@@ -125,7 +125,8 @@ class ModelServiceProvider(StatelessProvider):
         """Return live inputs and outputs; an empty id when the service is gone."""
         olds = state.migrate(props)
         if state.OWNER not in olds:
-            return self._looked_up(id_, olds)
+            cluster = str(olds.get("cluster") or "default")
+            return looked_up(id_, olds, fleet=self._fleet(cluster), cluster=cluster)
         inputs = state.inputs_of(olds)
         desired = _recorded(olds)
         found = run(self._fleet(desired.spec.cluster).drift(desired))
@@ -210,23 +211,6 @@ class ModelServiceProvider(StatelessProvider):
             **state.inputs_of(news),
             **state.outputs_of(service, renderer_version=desired.renderer_version),
         }
-
-    def _looked_up(self, id_: str, props: Props) -> ReadResult:
-        """Return what a program gets that only refers to a service, of whatever owner."""
-        namespace, _, name = id_.partition("/")
-        cluster = str(props.get("cluster") or "default")
-        recorded = run(self._fleet(cluster).recorded(namespace, name))
-        if recorded is not None:
-            return ReadResult(id_, state.looked_up(*recorded, cluster=cluster))
-        if "status" in props:
-            return ReadResult("", {})  # was there once, and a refresh finds it gone
-        raise NotFoundError(
-            f"ModelService {id_}",
-            f"does not exist in cluster {cluster!r}",
-            hint="An id is namespace/name, and modelfleet ls lists what there is. What is yet to "
-            "be made is declared, not looked up; what was made by other means is declared with "
-            "adopt=True.",
-        )
 
     def _with_ignored_as_it_is(self, news: Props, olds: Props) -> Props:
         """Return ``news`` with what is live in every field that ``ignore_changes`` names."""

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from pulumi.dynamic.dynamic import PROVIDER_KEY
 
-from modelfleet.desired import Desired
 from modelfleet.errors import ConfigError
 from modelfleet.plan import Rendered
 from modelfleet.render import FIRST_RENDERER, RENDERER_VERSION, planned_of
@@ -120,19 +119,6 @@ def outputs_of(service: Service, *, renderer_version: int = FIRST_RENDERER) -> d
         "incarnation": service.incarnation,
         "schema_version": 1 if renderer_version == FIRST_RENDERER else 2,
     }
-
-
-def looked_up(service: Service, declared: Desired, *, cluster: str) -> dict[str, Any]:
-    """Return the outputs of a service that a program only refers to: without its incarnation."""
-    outputs = outputs_of(service, renderer_version=declared.renderer_version)
-    planned = planned_of(declared.spec, renderer_version=declared.renderer_version)
-    del outputs["incarnation"]  # it says what a state may delete
-    where = {
-        "model_service_name": service.name,
-        "namespace": service.namespace,
-        "cluster": cluster,
-    }
-    return {**where, **planned, **outputs}
 
 
 def _with_the_first_renderer(props: Props) -> Props:
