@@ -27,6 +27,8 @@ def field_names_of(spec: ModelServiceSpec) -> FieldNames:
     if isinstance(deployment.runtime, RuntimeSpec):
         image = "deployment.runtime.image"
         names = replace(names, image=image, image_version=image, probes="deployment.runtime.probes")
+    if deployment.model.uri.startswith("pvc://") and deployment.storage.kind != "pvc":
+        names = replace(names, storage=names.model)  # the only claim there is
     if deployment.images:
         image = "deployment.images"
         names = replace(names, image=image, image_version=image)
