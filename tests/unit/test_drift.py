@@ -14,7 +14,13 @@ from declarations import FULL_RUNTIME, external, hosted
 
 from modelfleet.cluster.field_paths import Key, Path
 from modelfleet.cluster.managed_fields import Manager, Taken
-from modelfleet.cluster.objects import DEPLOYMENT, SECRET, SERVICE, Ref
+from modelfleet.cluster.objects import (
+    DEPLOYMENT,
+    PERSISTENT_VOLUME_CLAIM,
+    SECRET,
+    SERVICE,
+    Ref,
+)
 from modelfleet.drift import Drift, drift_of
 from modelfleet.spec.tree import with_values
 
@@ -65,6 +71,14 @@ GPU = {"gpu": {"count": 2}}
             ("deployment", "images", "amd"),
             "x/y:2",
             id="the image of a vendor",
+        ),
+        pytest.param(
+            (*ENGINE, "image"),
+            "x/y:2",
+            hosted({"cpu_architecture": "arm64", "images": {"cpu/arm64": "x/y:1", "cpu": "x/z:1"}}),
+            ("deployment", "images", "cpu/arm64"),
+            "x/y:2",
+            id="the image of an architecture without GPUs",
         ),
         pytest.param(
             (*ENGINE, "image"),
@@ -140,6 +154,14 @@ def test_a_field_that_is_declared_is_told_by_its_declaration_with_its_live_value
     assert found.live == {field: value}
     assert len(found.sentences) == 1
     assert declaration == before
+
+
+def test_the_size_of_a_claim_is_told_by_its_declaration() -> None:
+    path: Path = ("spec", "resources", "requests", "storage")
+    claim = Ref(PERSISTENT_VOLUME_CLAIM, "models", "qwen-cache-0123ab")
+    declaration = hosted({"storage": {"kind": "pvc", "size_gib": 10}})
+    found = drift(path, "40Gi", declaration=declaration, ref=claim)
+    assert found.live == {("deployment", "storage", "size_gib"): 40}
 
 
 @pytest.mark.parametrize(

@@ -311,6 +311,36 @@ def test_an_argument_that_contradicts_a_declared_field_names_it(name: str) -> No
         ),
         ({"gpu": {"resource_name": "gpu"}}, {}, "deployment.gpu.resource_name: must have its"),
         (
+            {"gpu": {"mig_profile": "1g.10gb", "resource_name": "nvidia.com/mig-1g.10gb"}},
+            {},
+            "deployment.gpu.mig_profile: excludes deployment.gpu.resource_name",
+        ),
+        (
+            {"gpu": {"mig_profile": "1g.10gb", "count": 2}},
+            {},
+            "deployment.gpu.count: must be 1 with mig_profile",
+        ),
+        (
+            {"gpu": {"mig_profile": "1g.10gb", "min_memory_gib": 10}},
+            {},
+            "deployment.gpu.min_memory_gib: would be compared with the whole GPU",
+        ),
+        (
+            {"runtime": FULL, "gpu": {"vendor": "intel", "mig_profile": "1g.10gb"}},
+            {},
+            "deployment.gpu.mig_profile: is a slice of an NVIDIA GPU, and deployment.gpu.vendor",
+        ),
+        (
+            {"runtime": FULL, "gpu": {"vendor": "gaudi", "product": "HL-325"}},
+            {},
+            "deployment.gpu.product: gaudi nodes carry no label to compare it with",
+        ),
+        (
+            {"runtime": FULL, "gpu": {"vendor": "ascend", "min_memory_gib": 64}},
+            {},
+            "deployment.gpu.min_memory_gib: ascend nodes carry no label",
+        ),
+        (
             {"gpu": {"product": "A"}, "node_selector": {"nvidia.com/gpu.product": "B"}},
             {},
             'deployment.node_selector["nvidia.com/gpu.product"]: contradicts',
@@ -335,6 +365,9 @@ def test_what_an_engine_cannot_do_is_one_problem_with_its_path(
         {"env": {"HF_TOKEN": {"secret": "hub/token"}, "TP_SIZE": "1"}},
         {"gpu": {"product": "A"}, "node_selector": {"nvidia.com/gpu.product": "A"}},
         {"gpu": {"resource_name": "nvidia.com/mig-1g.10gb"}},
+        {"gpu": {"mig_profile": "2g.20gb", "product": "NVIDIA-H100-80GB-HBM3"}},
+        {"runtime": FULL, "gpu": {"vendor": "ascend", "product": "910B3"}},
+        {"runtime": FULL, "gpu": {"vendor": "intel", "resource_name": "gpu.intel.com/xe"}},
     ],
 )
 def test_what_an_engine_can_do_is_no_problem(deployment: dict[str, Any]) -> None:

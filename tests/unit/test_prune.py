@@ -19,11 +19,18 @@ KINDS = {
     "Service": ("v1", ""),
     "Deployment": ("apps/v1", ""),
     "External": ("v1", "-external"),
+    "PersistentVolumeClaim": ("v1", "-cache-0123ab"),
+    "PodDisruptionBudget": ("policy/v1", ""),
 }
 
 
 def obj(
-    kind: str, incarnation: str | None, *, name: str = "qwen", secret_env: bool = False
+    kind: str,
+    incarnation: str | None,
+    *,
+    name: str = "qwen",
+    secret_env: bool = False,
+    disruption: bool = False,
 ) -> dict[str, Any]:
     """Return an object of a service; a primary one carries a record."""
     api_version, suffix = KINDS[kind]
@@ -31,7 +38,8 @@ def obj(
     annotations[labels.OWNER] = "o"
     if kind in ("Deployment", "External"):
         content: dict[str, Any] = {"v": 1, "cluster_uid": "c", "incarnation": incarnation or ""}
-        spec = {"deployment": {"secret_env": {"A": ""}} if secret_env else {}}
+        declared: dict[str, Any] = {"secret_env": {"A": ""}} if secret_env else {}
+        spec = {"deployment": {**declared, **({"disruption": {}} if disruption else {})}}
         content |= {"schema_version": 1, "renderer_version": 1, "spec": spec}
         annotations[labels.RECORD] = json.dumps(content)
     return {
@@ -43,6 +51,16 @@ def obj(
             "labels": labels.object_labels(kind="ModelService", name=name, owner="o"),
             "annotations": annotations,
         },
+    }
+
+
+def mounting(incarnation: str, claim: str) -> dict[str, Any]:
+    """Return a Deployment whose pods mount ``claim``."""
+    volume = {"name": "cache", "persistentVolumeClaim": {"claimName": claim}}
+    volumes = [{"name": "shm", "emptyDir": {}}, volume]
+    return {
+        **obj("Deployment", incarnation),
+        "spec": {"template": {"spec": {"volumes": volumes}}},
     }
 
 
@@ -98,6 +116,16 @@ def test_what_was_made_at_different_times_is_told_apart() -> None:
             ["1"],
             id="the secrets that pods read too",
         ),
+        pytest.param(
+            [obj("PersistentVolumeClaim", "2"), mounting("1", "qwen-cache-0123ab")],
+            ["1"],
+            id="the claim that pods mount",
+        ),
+        pytest.param(
+            [obj("PodDisruptionBudget", "2"), obj("Deployment", "1", disruption=True)],
+            ["1"],
+            id="the budget that is declared",
+        ),
         pytest.param([obj("External", "1")], ["1"], id="external"),
         pytest.param([], ["1"], id="there is nothing"),
     ],
@@ -133,6 +161,16 @@ def test_what_the_state_has_is_not_left_over(
                 "Deployment models/qwen)"
             ],
             id="it was hosted once",
+        ),
+        pytest.param(
+            [obj("PersistentVolumeClaim", "0"), mounting("1", "qwen-cache-other")],
+            ["0: ModelService models/qwen (PersistentVolumeClaim models/qwen-cache-0123ab)"],
+            id="a claim of an earlier creation that no pod mounts",
+        ),
+        pytest.param(
+            [obj("PodDisruptionBudget", "0"), *whole("1")],
+            ["0: ModelService models/qwen (PodDisruptionBudget models/qwen)"],
+            id="a budget that is not declared any more",
         ),
         pytest.param(
             [obj("Service", "0")],
