@@ -175,5 +175,5 @@ async def test_a_token_file_wins_over_a_token_and_a_token_over_a_helper(tmp_path
 
 
 async def test_a_missing_token_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot read the token file"):
+    with pytest.raises(ConfigError, match="cannot read tokenFile"):
         await Credentials(access(token_file=tmp_path / "none")).current()

@@ -7,7 +7,7 @@ rendered) is none of this package's business, so nothing here imports those laye
 
     objects         kinds, references, paths                        pure
     access          one server and how to be known there            pure
-    kubeconfig      where that is written                           reads files
+    kubeconfig      where that is written, in named entries         reads files
     credentials     tokens, token files, exec helpers               runs helpers
     connections     TLS, proxy, and how many requests at once       HTTP
     transport       one request: credentials and retries            HTTP

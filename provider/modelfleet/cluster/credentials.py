@@ -71,14 +71,14 @@ class Credentials:
             try:
                 token = access.token_file.read_text().strip()
             except OSError as error:
-                raise ConfigError(
-                    f"{access.source}: cannot read the token file: {error}."
-                ) from error
+                raise ConfigError(f"{access.source}: cannot read tokenFile: {error}.") from error
             return Credential(
                 token, access.client_certificate, expires_at=time.time() + TOKEN_FILE_SECONDS
             )
         if access.token is None and access.exec_plugin is not None:
-            return await run_helper(access.exec_plugin, certificate=access.client_certificate)
+            return await run_helper(
+                access.exec_plugin, source=access.source, certificate=access.client_certificate
+            )
         return Credential(access.token, access.client_certificate)
 
 
@@ -87,12 +87,13 @@ def _is_good(credential: Credential | None) -> bool:
 
 
 async def run_helper(
-    plugin: ExecPlugin, *, certificate: ClientCertificate | None = None
+    plugin: ExecPlugin, *, source: str, certificate: ClientCertificate | None = None
 ) -> Credential:
     """Run an exec plugin and return what it printed. Raises ConfigError when it fails.
 
-    ``certificate`` is the one to use where the helper gives a token only.
+    ``source`` is where it is written, ``certificate`` the one to use where it gives a token only.
     """
+    helper = f"{source}: the credential helper {plugin.command} (exec)"
     spec: dict[str, Any] = {"interactive": False}
     if plugin.cluster is not None:
         spec["cluster"] = plugin.cluster
@@ -109,15 +110,14 @@ async def run_helper(
         )
     except OSError as error:
         raise ConfigError(
-            f"The credential helper {plugin.command} cannot be run: {error.strerror}.",
+            f"{helper} cannot be run: {error.strerror}.",
             hint=plugin.install_hint or "Install it, or correct its path in the kubeconfig.",
         ) from error
     try:
         output, complaint = await asyncio.wait_for(process.communicate(), HELPER_TIMEOUT_SECONDS)
     except TimeoutError:
         raise ConfigError(
-            f"The credential helper {plugin.command} did not end within "
-            f"{HELPER_TIMEOUT_SECONDS:.0f} s.",
+            f"{helper} did not end within {HELPER_TIMEOUT_SECONDS:.0f} s.",
             hint="Run it by hand: it may be waiting for a login.",
         ) from None
     finally:
@@ -127,15 +127,14 @@ async def run_helper(
     if process.returncode != 0:
         said = " ".join(complaint.decode(errors="replace").split())[-_OUTPUT_LIMIT:]
         raise ConfigError(
-            f"The credential helper {plugin.command} failed with exit code "
-            f"{process.returncode}: {said or 'it said nothing'}.",
+            f"{helper} failed with exit code {process.returncode}: {said or 'it said nothing'}.",
             hint="Run it by hand; a login may have expired.",
         )
-    return _credential(output, plugin, certificate)
+    return _credential(output, plugin, certificate, helper=helper)
 
 
 def _credential(
-    output: bytes, plugin: ExecPlugin, certificate: ClientCertificate | None
+    output: bytes, plugin: ExecPlugin, certificate: ClientCertificate | None, *, helper: str
 ) -> Credential:
     """Return the credential in a helper's ``output``; messages never repeat the output."""
     try:
@@ -147,19 +146,17 @@ def _credential(
         expires_at = datetime.fromisoformat(expiry).timestamp() if expiry else float("inf")
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ConfigError(
-            f"The credential helper {plugin.command} printed no ExecCredential with a status.",
+            f"{helper} printed no ExecCredential with a status.",
         ) from None
     if version != plugin.api_version:
         raise ConfigError(
-            f"The credential helper {plugin.command} answered in version {version}, but the "
+            f"{helper} answered in version {version}, but the "
             f"kubeconfig says {plugin.api_version}.",
             hint="Correct apiVersion in the kubeconfig.",
         )
     if pem and key:
         certificate = ClientCertificate(pem, key)
     if not token and certificate is None:
-        raise ConfigError(
-            f"The credential helper {plugin.command} gave neither a token nor a certificate."
-        )
+        raise ConfigError(f"{helper} gave neither a token nor a certificate.")
     lifetime = expires_at - time.time()
     return Credential(token, certificate, expires_at - min(_EXPIRY_MARGIN_SECONDS, lifetime / 10))
