@@ -98,21 +98,30 @@ def test_models_that_generate_nothing_are_served_as_embedding_models(
     assert problems(model_type=model_type) == []
 
 
+EVERYTHING: dict[str, Any] = {
+    "model": {"revision": "r"},
+    "gpu": {"count": 4},
+    "parallelism": {"pipeline": 2},
+    "max_model_len": 1,
+    "dtype": "auto",
+    "quantization": "fp8",
+    "kv_cache_dtype": "auto",
+    "gpu_memory_utilization": 0.5,
+}
+
+
 def test_every_option_that_is_derived_says_which_field_to_set_instead() -> None:
-    everything = launched(
-        {
-            "model": {"revision": "r"},
-            "gpu": {"count": 4},
-            "parallelism": {"pipeline": 2},
-            "max_model_len": 1,
-            "dtype": "auto",
-            "quantization": "fp8",
-            "kv_cache_dtype": "auto",
-            "gpu_memory_utilization": 0.5,
-        },
-        model_type="rerank",
-    )
-    assert set(option_names(everything)) <= set(sglang.DERIVED)
+    names = option_names(launched(EVERYTHING, model_type="rerank"))
+    assert set(names) <= set(sglang.DERIVED)
+
+
+@pytest.mark.parametrize("patch", range(sglang.TABLE.first[2], sglang.TABLE.last[2] + 1))
+def test_what_follows_from_fields_are_options_of_every_release(patch: int) -> None:
+    tag = f"v0.5.{patch}"
+    deployment = {**EVERYTHING, "runtime_version": tag}
+    names = option_names(launched(deployment, model_type="rerank"))
+    assert [name for name in names if not sglang.TABLE.knows(tag, name)] == []
+    assert problems(deployment, model_type="rerank") == []
 
 
 # Images, sources, environment

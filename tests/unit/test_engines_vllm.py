@@ -239,6 +239,27 @@ def test_every_option_of_the_table_is_accepted_by_name_unless_it_is_derived() ->
     assert not [each for each in found if "is no option" in each or "removed" in each]
 
 
+EVERYTHING: dict[str, Any] = {
+    "model": {"revision": "r"},
+    "gpu": {"count": 4},
+    "parallelism": {"pipeline": 2},
+    "max_model_len": 1,
+    "dtype": "auto",
+    "quantization": "fp8",
+    "kv_cache_dtype": "fp8",
+    "gpu_memory_utilization": 0.5,
+}
+
+
+@pytest.mark.parametrize("minor", range(vllm.TABLE.first[1], vllm.TABLE.last[1] + 1))
+def test_what_follows_from_fields_are_options_of_every_release(minor: int) -> None:
+    tag = f"v0.{minor}.0"
+    deployment = {**EVERYTHING, "runtime_version": tag}
+    names = option_names(launched(deployment, model_type="rerank"))
+    assert [name for name in names if not vllm.TABLE.knows(tag, name)] == []
+    assert problems(deployment, model_type="rerank") == []
+
+
 def test_options_of_fields_stand_before_the_declared_ones() -> None:
     launch = launched({"max_model_len": 1, "args": {"aggregate-engine-logging": True}})
     assert option_names(launch)[-1] == "aggregate-engine-logging"
