@@ -21,7 +21,7 @@ from modelfleet.cluster.objects import (
     Object,
     Ref,
 )
-from modelfleet.errors import NotReadyError
+from modelfleet.errors import ForbiddenError, ImmutableFieldError, NotReadyError
 from modelfleet.fleet import Desired, Fleet
 from modelfleet.local.api import Api
 from modelfleet.plan import plan
@@ -226,6 +226,27 @@ async def test_a_claim_that_somebody_has_grown_is_drift_of_its_size(
         "claim set another class_name or access_mode, or storage kind empty_dir for one update: "
         "what it holds is fetched again"
     ]
+
+
+async def test_a_claim_whose_class_or_size_does_not_let_it_change_says_which_field_to_set(
+    fleet: Fleet, namespace: str, volume: MakeVolume, plane_api: Api
+) -> None:
+    fast = volume("fast")
+    first = desired(hosted(namespace, cached(fast, size_gib=20)))
+    await fleet.apply(first)
+    # Of a state that does not know how large the claim is, a plan cannot tell.
+    with pytest.raises(ImmutableFieldError, match=r"set deployment\.storage\.size_gib to what it"):
+        await fleet.apply(updated(first, hosted(namespace, cached(fast, size_gib=10))))
+    plane_api.send(
+        "PATCH",
+        f"{CLASSES}/{fast}",
+        params={"fieldManager": "tests"},
+        headers={"Content-Type": "application/merge-patch+json"},
+        json={"allowVolumeExpansion": False},
+    )
+    with pytest.raises(ForbiddenError, match="allowVolumeExpansion"):
+        for size_gib in range(21, 100):  # until the admission plugin has heard of it
+            await fleet.apply(updated(first, hosted(namespace, cached(fast, size_gib=size_gib))))
 
 
 async def test_a_disruption_budget_comes_changes_and_goes_in_place(

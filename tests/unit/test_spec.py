@@ -134,6 +134,12 @@ def test_a_spec_cannot_be_changed() -> None:
         ({"deployment": {"model": "hf://a"}}, "deployment.model: must be a map of fields"),
         ({"deployment": {"replicas": 1.5}}, "deployment.replicas: must be a whole number"),
         ({"deployment": {"replicas": True}}, "deployment.replicas: must be a number, not true"),
+        (
+            {"deployment": {"memory_gib": "16Gi"}},
+            "deployment.memory_gib: must be a number without a unit, not 16Gi",
+        ),
+        ({"deployment": {"cpu": "500m"}}, "deployment.cpu: must be a number without a unit"),
+        ({"deployment": {"cpu": "four"}}, "deployment.cpu: must be a number"),
         ({"deployment": {"cpu": 0}}, "deployment.cpu: must be more than 0"),
         ({"deployment": {"cpu": float("inf")}}, "deployment.cpu: must be a finite number"),
         (

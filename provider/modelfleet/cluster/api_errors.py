@@ -71,6 +71,8 @@ _FOREIGN_TEXT_LIMIT: Final = 256
 # again could help.
 _NOT_OF_ITS_KIND: Final = re.compile(r"failed to (create typed patch object|convert new object)")
 _RBAC: Final = re.compile(r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"')
+_CANNOT_GROW: Final = re.compile(r"provisions the pvc must support resize")
+_CANNOT_SHRINK: Final = re.compile(r"requests\.storage: Forbidden: field can not be less than")
 _SILENT_WEBHOOK: Final = re.compile(r'failed calling webhook "(?P<name>[^"]+)"')
 _POLICY: Final = re.compile(
     r'admission webhook "(?P<webhook>[^"]+)" denied|'
@@ -200,6 +202,16 @@ def _hint(
         return (
             "Create the Namespace first: in a Pulumi program add a kubernetes.core.v1.Namespace, "
             "and pass its metadata.name as namespace, so that the service is made after it."
+        )
+    if _CANNOT_GROW.search(text):
+        return (
+            "Set deployment.storage.size_gib back, or have allowVolumeExpansion set on the "
+            "StorageClass; another class_name or access_mode makes another claim."
+        )
+    if _CANNOT_SHRINK.search(text):
+        return (
+            "A claim cannot shrink: set deployment.storage.size_gib to what it has, or another "
+            "class_name or access_mode, which makes another claim."
         )
     if reason == "Forbidden":
         return _hint_to_grant(asked, text)

@@ -6,6 +6,7 @@ runs both, leaves unknowns alone, and says everything in a user's words. No I/O.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -33,6 +34,9 @@ from modelfleet.spec.tree import (
     unknown_paths,
     value_at,
 )
+
+_QUANTITY: Final = re.compile(r"\s*[0-9.]+\s*[A-Za-z]{1,3}\s*")
+"""What Kubernetes would take for a number: 500m, 16Gi."""
 
 _VALUES_NOT_YET: Final = frozenset(NETWORK_MODES_NOT_YET)
 
@@ -182,4 +186,6 @@ def _reason_of(detail: ErrorDetails, path: Path) -> str:
     given = detail["input"]
     if kind in ("literal_error", "enum") and isinstance(given, str) and given in _VALUES_NOT_YET:
         return f"{given} is {NOT_YET}; must be {context['expected']}"
+    if kind.endswith("_parsing") and isinstance(given, str) and _QUANTITY.fullmatch(given):
+        return f"must be a number without a unit, not {given}"
     return _REASONS.get(kind, detail["msg"][:1].lower() + detail["msg"][1:]).format(**context)
