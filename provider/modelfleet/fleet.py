@@ -7,13 +7,11 @@ no command line and no HTTP: adapters translate to and from it.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final
 
 from modelfleet import labels
-from modelfleet.cluster.apply import Change, apply_objects
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.delete import delete_objects, is_anything_meant
 from modelfleet.cluster.live import LiveObjects, LiveServices
@@ -28,7 +26,6 @@ from modelfleet.cluster.objects import (
     SECRET,
     SERVICE,
     Object,
-    Ref,
     ref_of,
 )
 from modelfleet.cluster.ownership import belongs_to
@@ -40,25 +37,18 @@ from modelfleet.desired import (
     Desired,
     new_incarnation,
     protection_error,
-    refuse_newer_record,
 )
 from modelfleet.errors import (
-    ClusterError,
-    ConflictError,
     NotReadyError,
-    UnavailableError,
 )
 from modelfleet.found import Found, declared_in, found_of
 from modelfleet.plan import plan
 from modelfleet.prune import Orphan, orphans_of
-from modelfleet.render.secret import hash_key_in
 from modelfleet.service import CREATE_FAILED, UPDATE_FAILED, Service, service_of
-from modelfleet.spec.service import ModelServiceSpec
-from modelfleet.waiting import Progress, wait_until_ready
+from modelfleet.waiting import Progress
+from modelfleet.writing import OnFailure, Writer, verified_uid
 
 __all__ = ["Candidate", "Desired", "Fleet", "Found", "Progress", "new_incarnation"]
-
-OnFailure = Literal["keep", "rollback"]
 
 OWNED_KINDS: Final = (
     DEPLOYMENT,
@@ -69,9 +59,6 @@ OWNED_KINDS: Final = (
     POD_DISRUPTION_BUDGET,
 )
 """What a service may own: each is read with one LIST and WATCH."""
-
-SECONDS_TO_DELETE: Final = 120
-"""How long a deletion may take beyond ``drain_seconds``."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +83,7 @@ class Fleet:
         self._cluster = cluster
         self._services = LiveServices(client)
         self._objects = LiveObjects(client, OWNED_KINDS)
+        self._writer = Writer(client, cluster, objects=self._objects, services=self._services)
 
     @property
     def client(self) -> Client:
@@ -128,144 +116,13 @@ class Fleet:
             NotReadyError: the service exists, but is not, or not yet, what is declared; or, where
                 it was ``taken_back``, is again what it was.
         """
-        written: list[Change] = []
-        try:
-            primary = await self._write(
-                desired, written=written, timeout_seconds=timeout_seconds, progress=progress
-            )
-            if not desired.spec.hosted or desired.spec.wait.until == "accepted":
-                await self._delete_former_claims(desired)
-                return await self._service(primary)
-            ready = await wait_until_ready(
-                self._client,
-                self._services,
-                desired,
-                primary,
-                timeout_seconds=timeout_seconds,
-                progress=progress,
-            )
-            await self._delete_former_claims(desired)
-            return await self._service(*ready)
-        except ClusterError as error:
-            if not _is_half_done(error, written, desired=desired):
-                raise
-            lives = (each.live for each in written if each.ref == desired.primary_ref)
-            live = next(lives, None)
-            told = "was written, but not seen to be ready." if live else "was not written wholly."
-            failure = NotReadyError(desired.subject, (f"{told} {error}",), live=live)
-        except NotReadyError as error:
-            failure = error
-        if (on_failure or desired.spec.wait.on_failure) == "rollback":
-            failure = await self._rolled_back(desired, failure, written=written)
-        raise failure
-
-    async def _write(
-        self,
-        desired: Desired,
-        *,
-        written: list[Change],
-        timeout_seconds: float | None = None,
-        progress: Progress | None = None,
-    ) -> Object:
-        """Apply every object, remove those the spec no longer has; return the primary one.
-
-        A claim that it no longer has is still mounted, and needed if this does not work out.
-        """
-
-        def done(change: Change) -> None:
-            written.append(change)
-            self._objects.observe(change.live)
-
-        objects = desired.objects(
-            cluster_uid=await self._verified_uid(desired.cluster_uid),
-            hash_key=await self._hash_key(desired),
+        applied = await self._writer.apply(
+            desired,
+            timeout_seconds=timeout_seconds,
+            on_failure=on_failure,
+            progress=progress,
         )
-        changes = await apply_objects(
-            self._client,
-            objects,
-            ownership=desired.ownership,
-            adopt=desired.spec.adopt,
-            deletion_timeout_seconds=timeout_seconds or _deletion_seconds(desired.spec),
-            refuse=refuse_newer_record,
-            on_change=done,
-            on_notice=progress.tell if progress else None,
-        )
-        if desired.prior is not None:  # else this incarnation has nothing but what was just written
-            kept = {change.ref for change in changes}
-            await delete_objects(
-                self._client,
-                [ref for ref in desired.all_refs if ref not in kept],
-                owners=desired.ownership.owners,
-                incarnation=desired.incarnation,
-            )
-        return changes[-1].live
-
-    async def _delete_former_claims(self, desired: Desired) -> None:
-        """Delete what was the cache before another class or access mode was declared for it."""
-        if not desired.had_claims:
-            return
-        await delete_objects(
-            self._client,
-            [ref for ref in await self._claims(desired) if ref != desired.claim_ref],
-            owners=desired.ownership.owners,
-            incarnation=desired.incarnation,
-        )
-
-    async def _claims(self, desired: Desired) -> Sequence[Ref]:
-        """Return the claims of the service: one, or several where an update was interrupted."""
-        selector = labels.selector(kind=KIND, name=desired.spec.model_service_name)
-        claims = await self._client.list(
-            PERSISTENT_VOLUME_CLAIM,
-            namespace=desired.spec.namespace,
-            label_selector=",".join(f"{key}={value}" for key, value in selector.items()),
-        )
-        return [ref_of(claim) for claim in claims.items]
-
-    async def _rolled_back(
-        self, desired: Desired, failure: NotReadyError, *, written: Sequence[Change]
-    ) -> NotReadyError:
-        """Undo what can be undone, and return ``failure`` with what became of it."""
-        taken_back = False
-        before = desired.taken_back
-        if before is None and any(each.action != "created" for each in written):
-            # A replacement under the same name, or what an interrupted run has left: removing
-            # what this call has not made could end pods that serve.
-            told = "It is kept as it is: it was there before this run."
-        else:
-            try:
-                if before is None:
-                    await self._delete(desired)
-                    told = "It was removed again."
-                else:
-                    await self._write(before, written=[])
-                    await self._delete_former_claims(before)
-                    told = "It was put back."
-                taken_back = True
-            except (ClusterError, NotReadyError) as error:
-                told = f"It could not be taken back. {error}"
-        reasons = (*failure.reasons, told)
-        return NotReadyError(failure.subject, reasons, live=failure.live, taken_back=taken_back)
-
-    async def _hash_key(self, desired: Desired) -> bytes:
-        """Return the key of the secrets' hashes: random, and kept beside the secrets."""
-        deployment = desired.spec.deployment
-        if deployment is None or not deployment.secret_env:
-            return b""
-        return hash_key_in(await self._client.get(desired.env_secret_ref)) or os.urandom(32)
-
-    async def _verified_uid(self, expected: str) -> str:
-        """Return the cluster's UID; raise when a state knows another cluster by this name."""
-        uid = await self._client.cluster_uid()
-        if expected and expected != uid:
-            raise ConflictError(
-                f"cluster {self._cluster}",
-                f"is another cluster (UID {uid}) than the one this service was created in "
-                f"(UID {expected})",
-                hint=f"Point modelfleet:clusters.{self._cluster} (or the kubeconfig in use) back "
-                "at it. If that cluster is gone for good, remove the service from the state with "
-                "pulumi state delete, and run pulumi up again.",
-            )
-        return uid
+        return await self._service(*applied)
 
     # -- read ------------------------------------------------------------------------------
 
@@ -274,7 +131,7 @@ class Fleet:
 
         Costs no request of its own: all reads of a process share one LIST and WATCH per kind.
         """
-        uid = await self._verified_uid(desired.cluster_uid)
+        uid = await self._verified_uid(desired)
         lives = {ref_of(obj): obj for obj in await self._objects.read(desired.key)}
         primary = lives.get(desired.primary_ref)
         if primary is None or primary["metadata"].get("deletionTimestamp"):
@@ -365,6 +222,9 @@ class Fleet:
         status = CREATE_FAILED if desired.prior is None else UPDATE_FAILED
         return replace(service, status=status, status_reason=" ".join(error.reasons))
 
+    async def _verified_uid(self, desired: Desired) -> str:
+        return await verified_uid(self._client, desired.cluster_uid, cluster=self._cluster)
+
     async def _service(self, primary: Object, outcome: Outcome | None = None) -> Service:
         if outcome is None and primary["kind"] == DEPLOYMENT.kind:
             outcome = readiness(primary, (), until="available")
@@ -383,7 +243,7 @@ class Fleet:
             ConfigError: it is protected.
             NotReadyError: it is still going at the timeout.
         """
-        await self._verified_uid(desired.cluster_uid)
+        await self._verified_uid(desired)
         # What a replacement under the same name has taken over is not deleted, so not protected.
         if desired.spec.deletion_protection and await is_anything_meant(
             self._client,
@@ -392,30 +252,7 @@ class Fleet:
             incarnation=desired.incarnation or None,
         ):
             raise protection_error(desired.id, verb="deleted")
-        await self._delete(desired, timeout_seconds=timeout_seconds)
-
-    async def _delete(self, desired: Desired, *, timeout_seconds: float | None = None) -> None:
-        going = await delete_objects(
-            self._client,
-            [*await self._claims(desired), *desired.refs],
-            owners=desired.ownership.owners,
-            incarnation=desired.incarnation or None,
-        )
-        primary = next((each for each in going if each.ref == desired.primary_ref), None)
-        if primary is None or not desired.spec.hosted:
-            return
-        seconds = timeout_seconds or _deletion_seconds(desired.spec)
-        left = await self._services.until_gone(primary.live, timeout_seconds=seconds)
-        if left is not None:
-            raise NotReadyError(
-                desired.subject,
-                (
-                    f"is still being deleted after {seconds:g} s: its pods do not end.",
-                    "Look at their finalizers and nodes (kubectl describe pod), then run this "
-                    "again; it goes on where it stopped.",
-                ),
-                live=left,
-            )
+        await self._writer.delete(desired, timeout_seconds=timeout_seconds)
 
     async def orphans(
         self, owner: str, *, known: Mapping[str, Collection[str]]
@@ -429,22 +266,6 @@ class Fleet:
         await delete_objects(
             self._client, orphan.refs, owners={owner}, incarnation=orphan.incarnation
         )
-
-
-def _is_half_done(error: ClusterError, written: Sequence[Change], *, desired: Desired) -> bool:
-    """Return whether an apply that ended with ``error`` may have left something behind.
-
-    A refusal comes before the first write. Where the answer to a write was lost, it may have
-    happened; and when the server went silent, the state must hold what was asked for, so that
-    taking an update back is a change.
-    """
-    changed = any(each.action != "unchanged" for each in written)
-    is_silent = isinstance(error, UnavailableError) and desired.prior is not None
-    return changed or error.maybe_written or is_silent
-
-
-def _deletion_seconds(spec: ModelServiceSpec) -> float:
-    return (spec.deployment.drain_seconds if spec.deployment else 0) + SECONDS_TO_DELETE
 
 
 def _is_primary(obj: Object) -> bool:

@@ -51,6 +51,7 @@ WITH_SECRET = ["Secret qwen-env", *HOSTED]
 EXTERNAL = ["Secret qwen-external"]
 
 BROKEN = behaving("crash-loop")
+SLOW = behaving("slow")
 STUCK = {"wait": {"timeout_seconds": 2}}
 
 
@@ -428,6 +429,9 @@ class Watcher:
         self.told.append(text)
         self._happens()
 
+    def tell(self, text: str) -> None:
+        self.told.append(text)
+
     def end(self) -> None:
         self.is_over = True
 
@@ -436,7 +440,7 @@ async def test_what_is_waited_for_is_told_until_the_waiting_is_over(
     fleet: Fleet, namespace: str
 ) -> None:
     watcher = Watcher()
-    await fleet.apply(desired(hosted(namespace)), progress=watcher)
+    await fleet.apply(desired(hosted(namespace, SLOW)), progress=watcher)
     assert watcher.told
     assert all(text.startswith("waiting: ") for text in watcher.told)
     assert watcher.is_over
@@ -449,7 +453,7 @@ async def test_a_bug_after_the_writes_passes_and_the_next_apply_goes_on(
         raise LookupError("nobody thought of this")
 
     watcher = Watcher(fails)
-    service = desired(hosted(namespace))
+    service = desired(hosted(namespace, SLOW))
     with pytest.raises(LookupError):
         await fleet.apply(service, on_failure="rollback", progress=watcher)
     assert watcher.is_over
@@ -460,7 +464,7 @@ async def test_a_bug_after_the_writes_passes_and_the_next_apply_goes_on(
 async def test_a_cancelled_apply_leaves_what_it_wrote_and_the_next_one_goes_on(
     fleet: Fleet, namespace: str
 ) -> None:
-    service = desired(hosted(namespace))
+    service = desired(hosted(namespace, SLOW))
     waiting = asyncio.Event()
     watcher = Watcher(waiting.set)
     task = asyncio.create_task(fleet.apply(service, progress=watcher))
@@ -503,7 +507,8 @@ async def test_the_secret_of_an_external_service_holds_what_a_proxy_needs(
 
 
 def test_the_user_of_these_tests_is_not_an_administrator(
-    fleet_kubeconfig: Path, kubeconfig: Path
+    fleet_kubeconfig: Path, kubeconfig: Path, admin_kubeconfig: Path
 ) -> None:
     assert "as: " in fleet_kubeconfig.read_text()
-    assert "as: " not in kubeconfig.read_text()
+    assert "as: " in kubeconfig.read_text()
+    assert "as: " not in admin_kubeconfig.read_text()
