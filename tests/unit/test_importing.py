@@ -126,8 +126,9 @@ def test_every_rendered_case_is_recognised_without_its_record(case: Path) -> Non
 
 @pytest.mark.parametrize(
     "name",
-    ["amd", "embedding-from-a-claim", "everything-hosted", "recreated", "runtime-in-full",
-     "smallest-hosted", "stopped", "vllm-that-does-not-drain"],
+    ["amd", "cached-on-a-claim", "embedding-from-a-claim", "everything-hosted", "model-in-an-image",
+     "recreated", "runtime-in-full", "sglang", "sglang-amd", "smallest-hosted", "stopped",
+     "tei-on-cpus", "vllm-that-does-not-drain"],
 )  # fmt: skip
 def test_what_fields_say_needs_no_override(name: str) -> None:
     spec = rendered_case(ROOT / "tests" / "golden" / "render" / f"{name}.input.yaml")

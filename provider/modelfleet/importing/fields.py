@@ -37,7 +37,7 @@ def model_uris(recognised: Recognised, pod: Mapping[str, Any]) -> list[str]:
         return [model, _UNKNOWN]
     if model.startswith("/"):
         return [*_mounted(model, pod), f"file://{model}", _UNKNOWN]
-    return [f"hf://{model}", _UNKNOWN] if model else [_UNKNOWN]
+    return [f"{recognised.hub}://{model}", _UNKNOWN] if model else [_UNKNOWN]
 
 
 def runtime_in_full(recognised: Recognised, container: Mapping[str, Any]) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def _mounted(path: str, pod: Mapping[str, Any]) -> Iterator[str]:
         if claim := (volume.get("persistentVolumeClaim") or {}).get("claimName"):
             yield f"pvc://{claim}/{below}".rstrip("/")
         if image := (volume.get("image") or {}).get("reference"):
-            yield f"oci://{image}"
+            yield f"oci://{image}#{below}".rstrip("#")
 
 
 def _argument(name: str, value: str | bool | list[str]) -> tuple[str, Any]:

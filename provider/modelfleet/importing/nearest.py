@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -147,12 +148,21 @@ def _built_in(found: Recognised, *, name: str, uri: str, image: str) -> Iterator
     fields = engine_fields(found)
     model = {"uri": uri, **fields.pop("model", {})}
     deployment = {"model": model, "runtime": found.engine, **fields}
-    version = {"runtime_version": found.version} if found.version else {}
     own_image = {"images": {"default": image}}
-    for said in (version, {**version, **own_image}, own_image):
+    versions: list[dict[str, Any]] = [
+        {"runtime_version": each} for each in _versions(found.version)
+    ]
+    both = [{**each, **own_image} for each in versions]
+    for said in (*versions, *both, own_image):
         for kind in _MODEL_TYPES:
             called = _called(found.names, name)
             yield {**called, "model_type": kind, "deployment": {**deployment, **said}}
+
+
+def _versions(tag: str) -> list[str]:
+    """Return what may be a version in the tag of an image: the tag, and what it begins with."""
+    release = re.match(r"v?\d+(\.\w+)*", tag)
+    return list(dict.fromkeys(filter(None, (tag, release[0] if release else ""))))
 
 
 def _called(names: Sequence[str], name: str) -> dict[str, Any]:

@@ -1,7 +1,6 @@
-"""Which engine a container runs, and what its command line says, by the marks of each engine.
+"""Which engine a container runs, and what its command line says. Pure.
 
-One table, whoever built the image. Sources: the engines' own documentation of images and servers,
-as of November 2026. Knows nothing of what is declared for an engine beyond field names. Pure.
+By the table of marks; knows nothing of what is declared for an engine beyond field names.
 """
 
 from __future__ import annotations
@@ -12,136 +11,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from modelfleet.importing.marks import MARKS, Marks
+
 Options = dict[str, str | bool | list[str]]
 
-_VLLM_FIELDS: Final = {
-    "revision": "model.revision",
-    "tensor-parallel-size": "parallelism.tensor",
-    "pipeline-parallel-size": "parallelism.pipeline",
-    "max-model-len": "max_model_len",
-    "dtype": "dtype",
-    "quantization": "quantization",
-    "kv-cache-dtype": "kv_cache_dtype",
-    "gpu-memory-utilization": "gpu_memory_utilization",
-}
-_SGLANG_FIELDS: Final = {
-    "revision": "model.revision",
-    "tp-size": "parallelism.tensor",
-    "tensor-parallel-size": "parallelism.tensor",
-    "pp-size": "parallelism.pipeline",
-    "pipeline-parallel-size": "parallelism.pipeline",
-    "context-length": "max_model_len",
-    "dtype": "dtype",
-    "quantization": "quantization",
-    "kv-cache-dtype": "kv_cache_dtype",
-    "mem-fraction-static": "gpu_memory_utilization",
-}
-_TGI_FIELDS: Final = {
-    "revision": "model.revision",
-    "num-shard": "parallelism.tensor",
-    "max-total-tokens": "max_model_len",
-    "dtype": "dtype",
-    "quantize": "quantization",
-    "kv-cache-dtype": "kv_cache_dtype",
-    "cuda-memory-fraction": "gpu_memory_utilization",
-}
-_LLAMA_CPP_FIELDS: Final = {"ctx-size": "max_model_len", "c": "max_model_len"}
-_TEI_FIELDS: Final = {"revision": "model.revision", "dtype": "dtype"}
-
-
-@dataclass(frozen=True)
-class Marks:
-    """How one engine is recognised, and where it says what it serves.
-
-    ``image`` is found in the image's repository, one of ``programs`` in its command line; words
-    after it are its own. ``positional``: the first of those may be the model. ``models`` are the
-    options, ``variables`` the environment that name it; ``names`` those that name it to callers.
-    ``fields`` says which option is which field of a deployment.
-    """
-
-    engine: str
-    image: str
-    programs: tuple[tuple[str, ...], ...]
-    port: int
-    models: tuple[str, ...]
-    variables: tuple[str, ...] = ()
-    positional: bool = False
-    names: tuple[str, ...] = ()
-    fields: Mapping[str, str] = field(default_factory=dict)
-
-
-MARKS: Final = (
-    Marks(
-        engine="vllm",
-        image=r"(^|/)vllm(-openai[^/]*)?$|/vllm[-/]",
-        programs=(("vllm", "serve"), ("-m", "vllm.entrypoints.openai.api_server")),
-        port=8000,
-        models=("model",),
-        positional=True,
-        names=("served-model-name",),
-        fields=_VLLM_FIELDS,
-    ),
-    Marks(
-        engine="sglang",
-        image=r"(^|/)sglang[^/]*$",
-        programs=(("-m", "sglang.launch_server"), ("sglang", "serve")),
-        port=30000,
-        models=("model-path", "model"),
-        names=("served-model-name",),
-        fields=_SGLANG_FIELDS,
-    ),
-    Marks(
-        engine="llama.cpp",
-        image=r"(^|/)llama\.?cpp[^/]*$",
-        programs=(("llama-server",), ("/app/llama-server",), ("./llama-server",)),
-        port=8080,
-        models=("hf-repo", "hf", "model", "m"),
-        variables=("LLAMA_ARG_HF_REPO", "LLAMA_ARG_MODEL"),
-        names=("alias", "a"),
-        fields=_LLAMA_CPP_FIELDS,
-    ),
-    Marks(
-        engine="tgi",
-        image=r"(^|/)text-generation-inference$",
-        programs=(("text-generation-launcher",),),
-        port=80,
-        models=("model-id",),
-        variables=("MODEL_ID", "HF_MODEL_ID"),
-        names=("served-model-name",),
-        fields=_TGI_FIELDS,
-    ),
-    Marks(
-        engine="ollama",
-        image=r"(^|/)ollama$",
-        programs=(("ollama", "serve"), ("/bin/ollama", "serve")),
-        port=11434,
-        models=(),
-        variables=("OLLAMA_MODEL", "MODEL"),
-    ),
-    Marks(
-        engine="tei",
-        image=r"(^|/)text-embeddings-inference$",
-        programs=(("text-embeddings-router",),),
-        port=80,
-        models=("model-id",),
-        variables=("MODEL_ID",),
-        names=("served-model-name",),
-        fields=_TEI_FIELDS,
-    ),
-)
+_MODELSCOPE: Final = ("VLLM_USE_MODELSCOPE", "SGLANG_USE_MODELSCOPE")
+"""Variables that send an engine to another hub."""
 
 
 @dataclass(frozen=True)
 class Recognised:
     """What a container runs: ``engine`` is empty where nothing is known of it.
 
-    ``model`` is as the engine was given it. ``options`` are the long options of its command line,
-    with what is in ``fields`` and ``names`` taken out. A command line that a shell reads, or that
-    holds more than one program, is ``indirect``: it says what runs, but no compiler would write it.
+    ``model`` is as the engine was given it, ``hub`` where it looks for a name. ``options`` are the
+    long options of its command line, with what is in ``fields`` and ``names`` taken out. A command
+    line that a shell reads, or that holds more than one program, is ``indirect``: it says what
+    runs, but no compiler would write it.
     """
 
     engine: str = ""
     model: str = ""
+    hub: str = "hf"
     port: int = 8000
     version: str = ""
     names: tuple[str, ...] = ()
@@ -192,11 +82,14 @@ def _read(
         *(str(options[name]) for name in marks.models if name in options),
         *(variables[name] for name in marks.variables if variables.get(name)),
     ]
-    names = [value for name in marks.names for value in _list(options.get(name))]
+    given = [value for name in marks.names for value in _list(options.get(name))]
+    names = [name for value in given for name in value.split(",")]
     port = options.get("port") or variables.get("PORT") or declared_port
     used = {*marks.models, *marks.names, *marks.fields, "port", "host"}
+    from_modelscope = any(variables.get(name, "").lower() in ("1", "true") for name in _MODELSCOPE)
     return Recognised(
         engine=marks.engine,
+        hub="modelscope" if from_modelscope else "hf",
         model=candidates[0] if candidates else "",
         port=int(str(port)) if str(port).isdigit() else marks.port,
         names=tuple(names),
