@@ -786,8 +786,8 @@ def not_created(message: str) -> dict[str, str]:
             Waiting,
             Code.QUOTA,
             "deployment.gpu.count",
-            "Lower deployment.gpu.count or deployment.replicas, or raise requests.nvidia.com/gpu of "
-            "ResourceQuota gpus (kubernetes.core.v1.ResourceQuota in a Pulumi program).",
+            "Lower deployment.gpu.count or deployment.replicas, or raise requests.nvidia.com/gpu "
+            "of ResourceQuota gpus (kubernetes.core.v1.ResourceQuota in a Pulumi program).",
         ),
         (
             f'pods "qwen-{NEW}-x2x2x" is forbidden: exceeded quota: all, requested: pods=1, used: '
