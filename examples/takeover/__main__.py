@@ -27,11 +27,11 @@ ModelService(
                 ),
             ],
         },
+        "env": {"HUGGING_FACE_HUB_TOKEN": {"secret": "hf-token-secret/token"}},
         "gpu": {"count": 1},
-        "drain_seconds": 0,
         "cpu": 2,
         "memory_gib": 18.6265,
-        "env": {"HUGGING_FACE_HUB_TOKEN": {"secret": "hf-token-secret/token"}},
+        "drain_seconds": 0,
         "pod_overrides": {
             "metadata": {"labels": {"app": "mistral-ready"}},
             "spec": {

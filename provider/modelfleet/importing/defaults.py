@@ -11,10 +11,15 @@ from modelfleet.spec.tree import model_in
 
 
 def without_defaults(declared: Mapping[str, Any], model: type[BaseModel] | None) -> dict[str, Any]:
-    """Return ``declared`` without the values that ``model`` has by itself, at any depth."""
+    """Return ``declared`` without the values that ``model`` has by itself, at any depth.
+
+    Fields come in the order of the model, the most telling first.
+    """
     result: dict[str, Any] = {}
-    for name, value in declared.items():
-        field = model.model_fields.get(name) if model else None
+    fields = model.model_fields if model else {}
+    ordered = [*(name for name in fields if name in declared), *declared]
+    for name, value in {name: declared[name] for name in ordered}.items():
+        field = fields.get(name)
         kept = value
         if field is not None and isinstance(value, Mapping):
             kept = without_defaults(value, _model_of(field.annotation, value))
