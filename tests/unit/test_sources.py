@@ -266,3 +266,73 @@ def test_a_mounted_file_is_compared_with_its_checksum(
     file.write_bytes(CONTENT)
     fetch = fetch_of("pvc://claim/m.gguf", sha256=checksum)
     assert run(fetch, hub, file=file)[0] == code
+
+
+RCLONE = """\
+#!/bin/sh
+# Stands in for rclone: notes what it was asked, and copies what the test put in its way.
+echo "$1 $RCLONE_S3_PROVIDER endpoint=$RCLONE_S3_ENDPOINT region=$RCLONE_S3_REGION" >> "$NOTES"
+for argument; do source=$target; target=$argument; done
+case "$source" in *missing*) exit 0 ;; esac
+if [ "$1" = copyto ]; then
+  printf weights > "$target"
+else
+  mkdir -p "$target" && echo {} > "$target/config.json"
+fi
+"""
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> dict[str, str]:
+    """The environment in which there is an rclone, and a file for its notes."""
+    program = tmp_path / "bin" / "rclone"
+    program.parent.mkdir()
+    program.write_text(RCLONE)
+    program.chmod(0o755)
+    path = f"{program.parent}:{os.environ['PATH']}"
+    return {"PATH": path, "NOTES": str(tmp_path / "notes")}
+
+
+@pytest.mark.parametrize(
+    ("uri", "env", "asked_for", "appears"),
+    [
+        ("s3://models/m.gguf", {}, "copyto AWS endpoint= region=", "m.gguf"),
+        (
+            "s3://models/folder",
+            {"AWS_REGION": "eu-west-1"},
+            "copy AWS endpoint= region=eu-west-1",
+            "folder/config.json",
+        ),
+        (
+            "s3://models/folder",
+            {"AWS_ENDPOINT_URL": "https://minio"},
+            "copy Other endpoint=https://minio region=",
+            "folder/config.json",
+        ),
+    ],
+)
+def test_a_bucket_is_copied_once_and_appears_whole(
+    bucket: dict[str, str],
+    hub: ThreadingHTTPServer,
+    tmp_path: Path,
+    uri: str,
+    env: dict[str, str],
+    asked_for: str,
+    appears: str,
+) -> None:
+    fetch, target = fetch_of(uri), tmp_path / "models" / uri.rpartition("/")[2]
+    for _ in range(2):
+        code, said = run(fetch, hub, file=target, **bucket, **env)
+        assert code == 0, said
+    assert (tmp_path / "notes").read_text() == f"{asked_for}\n"
+    assert (tmp_path / "models" / appears).exists()
+    assert [each.name for each in target.parent.iterdir()] == [target.name]
+
+
+def test_a_path_of_a_bucket_with_nothing_below_it_is_an_error_that_says_so(
+    bucket: dict[str, str], hub: ThreadingHTTPServer, tmp_path: Path
+) -> None:
+    fetch = fetch_of("s3://models/folder")
+    code, said = run(fetch, hub, file=tmp_path / "models" / "m", name="missing", **bucket)
+    assert code == 1
+    assert "there is nothing at" in said
