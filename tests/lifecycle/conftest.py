@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-import yaml
+from rights import CONFIG_MAPS, least_kubeconfig
 
 from modelfleet.cluster.client import Client
 from modelfleet.fleet import Fleet
@@ -46,50 +45,31 @@ def plane_factory(tmp_path: Path) -> Iterator[PlaneFactory]:
         plane.down(purge=True)
 
 
-FLEET_USER = "fleet-under-test"
-
-
 @pytest.fixture(scope="session")
 def fleet_kubeconfig(
     plane: Plane, plane_api: Api, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """The kubeconfig of a user who may do what the shipped ClusterRole grants, and no more.
+    """The kubeconfig of a user who may do what the shipped ClusterRole grants, and no more."""
+    folder = tmp_path_factory.mktemp("fleet")
+    return least_kubeconfig(plane, plane_api, folder, user="fleet-under-test")
 
-    Not the plane's limited user: others test what that one may not do.
+
+@pytest.fixture(scope="session")
+def kubeconfig(plane: Plane, plane_api: Api, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The kubeconfig of a user who may do the same, and write ConfigMaps.
+
+    So nothing of ours is the administrator unless a test says ``admin_kubeconfig``.
     """
-    role = yaml.safe_load((HERE.parents[1] / "docs" / "rbac.yaml").read_text())
-    binding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": FLEET_USER},
-        "subjects": [{"kind": "User", "name": FLEET_USER}],
-        "roleRef": {"kind": "ClusterRole", "name": role["metadata"]["name"]},
-    }
-    for plural, obj in (("clusterroles", role), ("clusterrolebindings", binding)):
-        plane_api.send(
-            "PATCH",
-            f"/apis/rbac.authorization.k8s.io/v1/{plural}/{obj['metadata']['name']}",
-            params={"fieldManager": "tests", "force": "true"},
-            headers={"Content-Type": "application/apply-patch+yaml"},
-            json=obj,
-        )
-    _wait_until_granted(plane_api)
-    kubeconfig = yaml.safe_load(plane.kubeconfig.read_text())
-    kubeconfig["users"][0]["user"]["as"] = FLEET_USER
-    path = tmp_path_factory.mktemp("fleet") / "kubeconfig"
-    path.write_text(yaml.safe_dump(kubeconfig))
-    return path
+    folder = tmp_path_factory.mktemp("client")
+    return least_kubeconfig(
+        plane, plane_api, folder, user="client-under-test", beside=[CONFIG_MAPS]
+    )
 
 
-def _wait_until_granted(api: Api) -> None:
-    """Wait until the authorizer has heard of the binding, which it does by a watch."""
-    asked = {"verb": "list", "group": "apps", "resource": "deployments"}
-    review = {"spec": {"user": FLEET_USER, "resourceAttributes": asked}}
-    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
-    deadline = time.monotonic() + 10
-    while not api.send("POST", path, json=review)["status"]["allowed"]:
-        assert time.monotonic() < deadline, "the ClusterRoleBinding has no effect"
-        time.sleep(0.05)
+@pytest.fixture(scope="session")
+def admin_kubeconfig(plane: Plane) -> Path:
+    """The administrator's kubeconfig, for those who look on and for those who interfere."""
+    return plane.kubeconfig
 
 
 @pytest_asyncio.fixture

@@ -98,8 +98,8 @@ class Site:
 
 
 @pytest.fixture
-def site(kubeconfig: Path, tmp_path: Path) -> Site:
-    return Site(load_access(kubeconfig=str(kubeconfig)), tmp_path)
+def site(admin_kubeconfig: Path, tmp_path: Path) -> Site:
+    return Site(load_access(kubeconfig=str(admin_kubeconfig)), tmp_path)
 
 
 async def answered(kubeconfig: str, *, asked: int = 1) -> None:

@@ -63,9 +63,9 @@ async def test_the_api_server_writes_back_what_is_rendered(
 
 @pytest.mark.parametrize("case", ["smallest-hosted", "embedding-from-a-claim", "runtime-in-full"])
 async def test_pods_are_admitted_where_only_restricted_ones_are(
-    case: str, kubeconfig: Path, namespace: str
+    case: str, admin_kubeconfig: Path, namespace: str
 ) -> None:
-    client = Client.connect(kubeconfig=str(kubeconfig))
+    client = Client.connect(kubeconfig=str(admin_kubeconfig))  # a Namespace and a Pod are written
     try:
         restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
         metadata = {"name": namespace, "labels": restricted}

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from rights import least_kubeconfig
 from serving import Cluster, Progress, cluster, serving
 from writing import MANAGER, config_map, owned
 
@@ -102,11 +103,13 @@ async def test_what_it_may_not_list_is_an_error_that_says_what_to_grant(
 
 @pytest.mark.timeout(180)
 async def test_an_api_server_that_dies_and_comes_back_costs_nothing_but_time(
-    plane_factory: PlaneFactory,
+    plane_factory: PlaneFactory, tmp_path: Path
 ) -> None:
     plane = plane_factory("dies")
     await asyncio.to_thread(plane.up, gpus="h100-80gb:8x1", chaos=True)
-    async with cluster(plane.kubeconfig) as here:
+    with plane.api() as api:
+        kubeconfig = least_kubeconfig(plane, api, tmp_path, user="client-under-test")
+    async with cluster(kubeconfig) as here:
         slow = await here.apply(serving("default", "slow", behaviour="slow"))
         goes = await here.apply(serving("default", "goes", behaviour="creating"))
         starts, stays = Progress(), Progress()

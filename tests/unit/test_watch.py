@@ -445,6 +445,32 @@ async def test_a_server_that_says_no_is_not_asked_again() -> None:
     assert len(api.asked) == 1
 
 
+DENIED = {"kind": "Status", "reason": "Forbidden", "message": "cannot watch"}
+
+
+async def test_a_server_that_was_restarted_may_say_no_for_a_moment() -> None:
+    api = FakeApi()
+    async with watch(api) as shared:
+        await shared.fresh()
+        await api.watched(DEPLOYMENT)
+        api.trouble = [BROKEN, *(httpx.Response(403, json=DENIED) for _ in range(2))]
+        api.end_watches(BROKEN)
+        put_deployment(api, "meanwhile")
+        await shared.fresh()
+        assert names(shared) == ["meanwhile"]
+
+
+async def test_a_server_that_goes_on_saying_no_is_believed() -> None:
+    api = FakeApi()
+    async with watch(api, unreachable_seconds=0.3) as shared:
+        await shared.fresh()
+        await api.watched(DEPLOYMENT)
+        api.trouble = [httpx.Response(403, json=DENIED) for _ in range(50)]
+        api.end_watches(BROKEN)
+        with pytest.raises(ForbiddenError, match="cannot watch"):
+            await shared.fresh()
+
+
 async def test_a_fault_of_our_own_reaches_those_who_wait_instead_of_hanging_them() -> None:
     api = FakeApi()
     put_deployment(api, "qwen")

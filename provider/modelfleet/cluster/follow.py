@@ -2,7 +2,8 @@
 
 It goes on over disconnects, the server's own time limits, expired versions (HTTP 410: listed anew)
 and servers that are slow or refuse (backoff with jitter, Retry-After). It gives up when the server
-has not answered for a bounded time, or when it says no. What comes in is handed to a sink.
+has not answered for a bounded time, or when it says no; after it once said yes, when it goes on
+saying no. What comes in is handed to a sink.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ from typing import Final, Protocol
 
 from modelfleet.cluster.client import Client, Listing, WatchEvent
 from modelfleet.cluster.objects import Kind, Object
-from modelfleet.errors import ConflictError, UnavailableError
+from modelfleet.errors import ConflictError, ForbiddenError, UnavailableError
 
 _FIRST_DELAY_SECONDS: Final = 0.2
 _LONGEST_DELAY_SECONDS: Final = 10.0
 _STEADY_SECONDS: Final = 5.0
+
+REFUSED_SECONDS: Final = 20.0
+"""How long a server that has let us watch may say no: one that was restarted answers before it has
+read again who may do what."""
 
 
 class Sink(Protocol):
@@ -70,12 +75,15 @@ class Follower:
         self._unreachable_seconds = unreachable_seconds
         self._resume_from = ""
         self._heard = False
+        self._was_open = False
         self._down_since: float | None = None
+        self._refused_since: float | None = None
 
     async def run(self) -> None:
         """Follow without end. Raises UnavailableError when giving up, and what the server refuses.
 
-        A refusal (no permission, no such kind) will be the same next time, so it is not retried.
+        A refusal (no permission, no such kind) will be the same next time, so it is not retried,
+        unless the same was allowed before.
         """
         setbacks = 0
         while True:
@@ -91,6 +99,8 @@ class Follower:
             except UnavailableError as error:
                 retry_after_seconds = error.retry_after_seconds or 0.0
                 self._note_trouble(error)
+            except ForbiddenError as error:
+                self._note_refusal(error)
             if self._closed_after_use():
                 setbacks = 0
             await asyncio.sleep(max(_delay_seconds(setbacks), retry_after_seconds))
@@ -123,12 +133,12 @@ class Follower:
                 self._sink.take_event(event)
 
     def _opened(self) -> None:
-        self.open_since = _now()
+        self.open_since, self._was_open = _now(), True
         self.reaching = self._heard = False
         self._reached()
 
     def _reached(self) -> None:
-        self._down_since, self.trouble = None, ""
+        self._down_since, self._refused_since, self.trouble = None, None, ""
         self._sink.look_again()
 
     def _closed_after_use(self) -> bool:
@@ -140,6 +150,16 @@ class Follower:
         since, self.open_since, self.reaching = self.open_since, None, False
         self._sink.look_again()
         return since is not None and (self._heard or _now() - since >= _STEADY_SECONDS)
+
+    def _note_refusal(self, error: ForbiddenError) -> None:
+        """Remember since when the server says no; raise where that is no passing thing."""
+        now = _now()
+        self._refused_since = now if self._refused_since is None else self._refused_since
+        self.trouble = error.message
+        was_away = self.listed_at is not None and self._down_since is not None
+        patience_seconds = min(REFUSED_SECONDS, self._unreachable_seconds)
+        if now - self._refused_since >= patience_seconds or not (self._was_open or was_away):
+            raise error
 
     def _note_trouble(self, error: UnavailableError) -> None:
         """Remember since when the server has not answered; raise when that is too long."""

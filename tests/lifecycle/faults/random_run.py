@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -176,17 +176,19 @@ class Run:
     async def _converges(self, fleet: Fleet, program: Program, *, foreign: list[Object]) -> None:
         """One rerun brings everything about, and a second one finds nothing to write."""
         in_the_way = {ref_of(obj) for obj in foreign}
-        for name, error in (await self._up(fleet, program)).items():
+        refused = await self._up(fleet, program)
+        for name, error in refused.items():
             needed = await self._refs(fleet, planned_as(name, program, self._story.owner))
             self._expect(
                 isinstance(error, AlreadyExistsError) and bool(needed & in_the_way),
                 f"{name}: the rerun failed: {error}",
             )
-        expected: set[Ref] = set()
-        for desired in self._state.values():
-            expected |= await self._refs(fleet, desired)
-        # The state may hold what was asked for, and never could be had.
-        await self._has_exactly(expected - in_the_way)
+        whole: set[Ref] = set()
+        half: set[Ref] = set()
+        for name, desired in self._state.items():
+            # What is refused stays as it was, which may be half of what an earlier program asked.
+            (half if name in refused else whole).update(await self._refs(fleet, desired))
+        await self._has_exactly(whole, beside=half)
         await self._untouched(foreign)
         before = writes(fleet.client)
         await self._up(fleet, program)
@@ -196,15 +198,18 @@ class Run:
         uid = await fleet.client.cluster_uid()
         return {ref_of(obj) for obj in desired.objects(cluster_uid=uid, hash_key=b"key")}
 
-    async def _has_exactly(self, expected: set[Ref]) -> None:
-        """The owner has what its state has, and nothing else; what is going is waited for."""
+    async def _has_exactly(self, expected: set[Ref], *, beside: Collection[Ref] = ()) -> None:
+        """The owner has what its state has, and nothing else; what is going is waited for.
+
+        It may have what is ``beside``.
+        """
         found = await self._owned()
         with suppress(TimeoutError):
             async with asyncio.timeout(_DELETION_SECONDS):
                 while any(live["metadata"].get("deletionTimestamp") for live in found.values()):
                     await asyncio.sleep(0.1)
                     found = await self._owned()
-        orphans, missing = found.keys() - expected, expected - found.keys()
+        orphans, missing = found.keys() - expected - {*beside}, expected - found.keys()
         self.report.orphans += len(orphans)
         self._expect(not orphans, f"orphans: {', '.join(map(str, orphans))}")
         for ref in orphans:  # else they would be in the way of the next run

@@ -51,11 +51,11 @@ async def test_after_any_faults_one_rerun_converges_and_nothing_is_left_or_touch
     seeds: range,
     namespaces: list[str],
     fleet_kubeconfig: Path,
-    kubeconfig: Path,
+    admin_kubeconfig: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     access = load_access(kubeconfig=str(fleet_kubeconfig))
-    admin = Client.connect(kubeconfig=str(kubeconfig))
+    admin = Client.connect(kubeconfig=str(admin_kubeconfig))
     waiting, reports, started = iter(seeds), list[Report](), time.monotonic()
 
     async def take_turns(namespace: str) -> None:

@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
-from fleets import desired, external, hosted, names_in
+from fleets import behaving, desired, external, hosted, names_in
+from rights import shipped_role
 
 from faults.admission import policy, quota, webhook
 from faults.faulty_fleet import NEVER
@@ -30,7 +30,6 @@ from modelfleet.fleet import Fleet
 from modelfleet.local.api import Api
 
 STOPPED = {"replicas": 0}
-ROLE = Path(__file__).parents[3] / "docs" / "rbac.yaml"
 HUSH = "hush-do-not-tell"
 
 
@@ -144,7 +143,7 @@ async def test_a_service_can_be_deleted_while_its_namespace_is(
 
 
 @pytest.fixture
-def without(plane_api: Api, kubeconfig: Path, namespace: str) -> Callable[..., Access]:
+def without(plane_api: Api, admin_kubeconfig: Path, namespace: str) -> Callable[..., Access]:
     """``without(verb, resource)`` gives the access of a user who lacks that one right.
 
     All else that the shipped ClusterRole grants, this user may do.
@@ -154,7 +153,7 @@ def without(plane_api: Api, kubeconfig: Path, namespace: str) -> Callable[..., A
 
     @contextmanager
     def lacking(verb: str, resource: str) -> Iterator[Access]:
-        role = yaml.safe_load(ROLE.read_text())
+        role = shipped_role()
         rules = [
             {**rule, "resources": [each], "verbs": [v for v in rule["verbs"] if v != verb]}
             if each == resource
@@ -175,7 +174,7 @@ def without(plane_api: Api, kubeconfig: Path, namespace: str) -> Callable[..., A
         for plural, content in made.items():
             plane_api.send("POST", f"{rbac}/{plural}", json={"metadata": {"name": user}, **content})
         _wait_until_granted(plane_api, user)
-        admin = load_access(kubeconfig=str(kubeconfig))
+        admin = load_access(kubeconfig=str(admin_kubeconfig))
         try:
             yield replace(admin, impersonation=(("Impersonate-User", user),))
         finally:
@@ -212,7 +211,7 @@ def _wait_until_granted(api: Api, user: str) -> None:
 async def test_a_right_that_is_missing_for_an_apply_is_named_with_what_it_was_needed_for(
     verb: str, resource: str, subject: str, without: Callable[..., Access], namespace: str
 ) -> None:
-    service = desired(hosted(namespace, {"secret_env": {"TOKEN": HUSH}}))
+    service = desired(hosted(namespace, {"secret_env": {"TOKEN": HUSH}, **behaving("slow")}))
     with without(verb, resource) as access:
         fleet = Fleet(Client(access))
         try:

@@ -1,0 +1,88 @@
+"""Users with the least rights: what the shipped ClusterRole grants, by impersonation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from modelfleet.local import Plane
+from modelfleet.local.api import Api
+
+ROLE = Path(__file__).parents[2] / "docs" / "rbac.yaml"
+
+CONFIG_MAPS = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "ClusterRole",
+    "metadata": {"name": "config-maps-in-tests"},
+    "rules": [
+        {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "verbs": ["get", "list", "watch", "create", "patch", "delete"],
+        }
+    ],
+}
+"""ConfigMaps are no part of a service: tests of applying and watching use them as plain objects."""
+
+
+def shipped_role() -> dict[str, Any]:
+    """Return the ClusterRole that ships with the project."""
+    role: dict[str, Any] = yaml.safe_load(ROLE.read_text())
+    return role
+
+
+def least_kubeconfig(
+    plane: Plane,
+    api: Api,
+    folder: Path,
+    *,
+    user: str,
+    beside: Sequence[Mapping[str, Any]] = (),
+) -> Path:
+    """Return the kubeconfig of ``user``, whom ``api`` grants the shipped role and those ``beside``.
+
+    Not the plane's limited user: others test what that one may not do.
+    """
+    for role in (shipped_role(), *beside):
+        name = role["metadata"]["name"]
+        binding = {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": f"{user}-{name}"},
+            "subjects": [{"kind": "User", "name": user}],
+            "roleRef": {"kind": "ClusterRole", "name": name},
+        }
+        for plural, obj in (("clusterroles", role), ("clusterrolebindings", binding)):
+            api.send(
+                "PATCH",
+                f"/apis/rbac.authorization.k8s.io/v1/{plural}/{obj['metadata']['name']}",
+                params={"fieldManager": "tests", "force": "true"},
+                headers={"Content-Type": "application/apply-patch+yaml"},
+                json=obj,
+            )
+        _wait_until_granted(api, user, role)
+    kubeconfig = yaml.safe_load(plane.kubeconfig.read_text())
+    kubeconfig["users"][0]["user"]["as"] = user
+    path = folder / "kubeconfig"
+    path.write_text(yaml.safe_dump(kubeconfig))
+    return path
+
+
+def _wait_until_granted(api: Api, user: str, role: Mapping[str, Any]) -> None:
+    """Wait until the authorizer has heard of a binding, which it does by a watch."""
+    rule = role["rules"][0]
+    asked = {
+        "verb": rule["verbs"][0],
+        "group": rule["apiGroups"][0],
+        "resource": rule["resources"][0],
+    }
+    review = {"spec": {"user": user, "resourceAttributes": asked}}
+    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    deadline = time.monotonic() + 10
+    while not api.send("POST", path, json=review)["status"]["allowed"]:
+        assert time.monotonic() < deadline, "the ClusterRoleBinding has no effect"
+        time.sleep(0.05)
