@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from declaring import external, hosted, program
-from looking import Namespace, owners
+from looking import Namespace, owners, wait_until
 from namespaces import make_namespace
 from pulumi_stack import Run, Stack
 
@@ -107,6 +107,7 @@ def test_what_vllm_documents_is_refused_and_once_it_is_made_ready_no_pod_notices
 ) -> None:
     here, stack = models
     applied(here, stack, DOCUMENTED)
+    wait_until(lambda: bool(here.uids("replicasets")))
     before = here.uids("replicasets"), here.versions()
     transcript("takeover/1-refused", stack.up(expect_failure=True))
     beside = run(stack, "modelfleet", "import", "mistral-7b", returncode=3)
