@@ -5,7 +5,7 @@ STACK ?= dev
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test check format golden generate lock bench
+.PHONY: help setup up down test check format golden generate lock bench faults
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -55,3 +55,8 @@ lock: setup ## take up newer dependencies within pyproject's ranges
 bench: setup ## measure, as ratios within one run, and write benchmarks/results.json
 	@$(BIN)/modelfleet local install
 	@$(BIN)/python -m benchmarks
+
+RUNS ?= 1000
+faults: setup ## run random fleets through random faults (RUNS=1000), and sum up what came of it
+	@$(BIN)/modelfleet local install
+	@$(BIN)/pytest -q tests/lifecycle/faults/test_random_runs.py --fault-runs $(RUNS)

@@ -7,6 +7,7 @@ that it signed.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import shutil
 import ssl
@@ -105,8 +106,15 @@ async def asked(*, user: dict[str, Any], cluster: dict[str, Any]) -> list[str]:
     return seen
 
 
-async def test_a_client_certificate_is_presented() -> None:
-    assert await asked(user=CLIENT, cluster=AUTHORITY) == ["client"]
+@pytest.mark.parametrize("inline", [False, True], ids=["in files", "inline"])
+async def test_a_client_certificate_is_presented(inline: bool) -> None:
+    user = CLIENT
+    if inline:
+        user = {
+            f"{key}-data": base64.b64encode((TLS / Path(path).name).read_bytes()).decode()
+            for key, path in CLIENT.items()
+        }
+    assert await asked(user=user, cluster=AUTHORITY) == ["client"]
 
 
 async def test_a_certificate_from_a_helper_is_presented(tmp_path: Path) -> None:
