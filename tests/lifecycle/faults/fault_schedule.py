@@ -7,6 +7,7 @@ that it stands for the same faults however requests of several services fall in 
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import StrEnum
@@ -70,8 +71,10 @@ class Seeded:
     def __call__(self, request: Request) -> Fault | None:
         if self.over:
             return None
-        self._asked[str(request)] += 1
-        decisive = f"{self._seed} {request} {self._asked[str(request)]}"
+        # Without the namespace, which is that of whichever turn it is.
+        asked = re.sub("/namespaces/[^/]+", "", str(request))
+        self._asked[asked] += 1
+        decisive = f"{self._seed} {asked} {self._asked[asked]}"
         chance = random.Random(decisive)  # noqa: S311 - chance that can be had again
         # Watches are few, and each of them lives long: a small share of them would be none.
         rate = max(self._rate, _RATE_OF_WATCHES) if request.is_watch else self._rate
