@@ -28,7 +28,8 @@ from modelfleet.errors import (
 
 QWEN = Ref(DEPLOYMENT, "models", "qwen")
 POD_REF = Ref(POD, "models", "qwen-0")
-SOON = RetryPolicy(first_delay_seconds=0.001, longest_delay_seconds=0.001, budget_seconds=0.5)
+SOON = RetryPolicy(first_delay_seconds=0.001, longest_delay_seconds=0.001, budget_seconds=20)
+BRIEFLY = RetryPolicy(first_delay_seconds=0.001, longest_delay_seconds=0.001, budget_seconds=0.3)
 
 Answer = httpx.Response | Exception
 Network = Callable[[httpx.Request], Answer]
@@ -279,7 +280,8 @@ async def test_an_answer_to_a_write_that_cannot_be_read_leaves_open_what_it_did(
 
 
 async def test_a_server_that_stays_away_is_named_with_what_to_check() -> None:
-    async with connected(lambda _: httpx.ConnectError("connection refused")) as client:
+    refused = httpx.ConnectError("connection refused")
+    async with connected(lambda _: refused, retry=BRIEFLY) as client:
         with pytest.raises(UnavailableError) as caught:
             await client.get(QWEN)
 
