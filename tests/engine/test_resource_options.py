@@ -556,6 +556,6 @@ def test_an_import_by_id_on_the_command_line_fails_before_any_of_our_code_runs(
     said = refused.diagnostics("taken")
     assert said.endswith("KeyError: '__provider'")
     assert "/pulumi/dynamic/__main__.py" in said
-    assert "modelfleet/" not in said
+    assert "modelfleet/adapters" not in said and "dynamic_entry" not in said
     assert stack.export()["deployment"]["resources"] == before["deployment"]["resources"]
     assert here.versions() == versions

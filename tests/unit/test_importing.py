@@ -116,11 +116,13 @@ def test_what_modelfleet_renders_is_recognised_without_its_record(
     assert strategy_of(found) == strategy_of(spec.deployment)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda path: path.name.split(".")[0])
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if not case.name.startswith("external-")],  # those have no pods
+    ids=lambda path: path.name.split(".")[0],
+)
 def test_every_rendered_case_is_recognised_without_its_record(case: Path) -> None:
     spec = rendered_case(case)
-    if spec.deployment is None:
-        pytest.skip("an external service has no pods")
     assert_pods_stay(foreign_declaration(running(spec)), running(spec))
 
 

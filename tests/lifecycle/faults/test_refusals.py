@@ -211,7 +211,7 @@ def _wait_until_granted(api: Api, user: str) -> None:
 async def test_a_right_that_is_missing_for_an_apply_is_named_with_what_it_was_needed_for(
     verb: str, resource: str, subject: str, without: Callable[..., Access], namespace: str
 ) -> None:
-    service = desired(hosted(namespace, {"secret_env": {"TOKEN": HUSH}, **behaving("slow")}))
+    service = desired(hosted(namespace, {"secret_env": {"TOKEN": HUSH}, **behaving("never-ready")}))
     with without(verb, resource) as access:
         fleet = Fleet(Client(access))
         try:
