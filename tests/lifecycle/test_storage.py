@@ -269,8 +269,9 @@ async def test_a_disruption_budget_comes_changes_and_goes_in_place(
     assert found is not None
     assert found.drift == {}
     await fleet.apply(updated(changed, hosted(namespace, {"replicas": 2})))
+    former = Ref(POD_DISRUPTION_BUDGET, namespace, "qwen")
     async with asyncio.timeout(30):  # the garbage collector has the last word
-        while await fleet.client.get(Ref(POD_DISRUPTION_BUDGET, namespace, "qwen")):
+        while await fleet.client.get(former):  # noqa: ASYNC110 - a cluster, not a task
             await asyncio.sleep(0.1)
     assert await pods_in(fleet.client, namespace) == pods
 
