@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from modelfleet import labels
 from modelfleet.cluster.reasons import FieldNames
-from modelfleet.spec.deployment import RuntimeSpec, SecretRef
 from modelfleet.spec.fields import secret_name_and_key
+from modelfleet.spec.runtime import RuntimeSpec, SecretRef
 from modelfleet.spec.service import ModelServiceSpec
 
 

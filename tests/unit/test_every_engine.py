@@ -11,8 +11,10 @@ from engine_cases import problems
 from modelfleet.engines import ENGINES
 from modelfleet.render import Identity, objects_of
 from modelfleet.spec import ModelServiceSpec
-from modelfleet.spec.deployment import DeploymentSpec, Gpu, ModelSource, Parallelism
+from modelfleet.spec.deployment import DeploymentSpec
+from modelfleet.spec.hardware import Gpu, Parallelism
 from modelfleet.spec.merge import merged
+from modelfleet.spec.model_source import ModelSource
 
 FULL: Final = "a runtime in full"
 

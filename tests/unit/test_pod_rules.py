@@ -108,7 +108,7 @@ def test_a_source_that_cannot_be_had_is_refused_with_what_to_do(
 
 
 def test_every_scheme_is_said_in_the_documentation_of_the_field() -> None:
-    from modelfleet.spec.deployment import ModelSource
+    from modelfleet.spec.model_source import ModelSource
 
     said = ModelSource.model_fields["uri"].description or ""
     assert [scheme for scheme in FORMS if f"{scheme}://" not in said] == []

@@ -22,8 +22,8 @@ from modelfleet.engines.launch import (
 )
 from modelfleet.engines.sources import Reader, source_rule
 from modelfleet.errors import Problem, ProviderBugError
-from modelfleet.spec.deployment import RuntimeSpec
 from modelfleet.spec.rules import Problems, Rule, rule
+from modelfleet.spec.runtime import RuntimeSpec
 from modelfleet.spec.service import ModelServiceSpec
 from modelfleet.spec.tree import IsUnknown, never_unknown
 

@@ -15,8 +15,10 @@ from typing import Final
 from urllib.parse import quote
 
 from modelfleet.engines.launch import EnvSource, Fetch, SecretKey
-from modelfleet.spec.deployment import DeploymentSpec, ModelSource, SecretRef
+from modelfleet.spec.deployment import DeploymentSpec
 from modelfleet.spec.fields import secret_name_and_key
+from modelfleet.spec.model_source import ModelSource
+from modelfleet.spec.runtime import SecretRef
 
 CURL_IMAGE: Final = "curlimages/curl:8.22.0"
 RCLONE_IMAGE: Final = "rclone/rclone:1.75.1"

@@ -21,8 +21,10 @@ from modelfleet.engines.launch import (
 )
 from modelfleet.engines.sources import is_one_file, model_location
 from modelfleet.errors import Problem
-from modelfleet.spec.deployment import DeploymentSpec, ModelSource, RuntimeSpec
+from modelfleet.spec.deployment import DeploymentSpec
+from modelfleet.spec.model_source import ModelSource
 from modelfleet.spec.rules import Problems, Rule, rule
+from modelfleet.spec.runtime import RuntimeSpec
 from modelfleet.spec.service import ModelServiceSpec
 
 READS: Final = frozenset({"hf"})

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from modelfleet.errors import Problem
-from modelfleet.spec.deployment import Gpu
+from modelfleet.spec.hardware import Gpu
 from modelfleet.spec.rules import Problems, Rule, rule
 from modelfleet.spec.tree import dotted
 

@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from modelfleet import labels
 from modelfleet.errors import Problem
-from modelfleet.spec.deployment import DeploymentSpec, ProbePaths, SecretRef
+from modelfleet.spec.deployment import DeploymentSpec
 from modelfleet.spec.fields import secret_name_and_key
 from modelfleet.spec.rules import Problems, Rule
+from modelfleet.spec.runtime import ProbePaths, SecretRef
 from modelfleet.spec.service import ModelServiceSpec
 
 CACHE_PATH: Final = "/cache"

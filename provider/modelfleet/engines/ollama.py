@@ -44,8 +44,10 @@ from modelfleet.engines.options import OptionTable, Version
 from modelfleet.engines.sources import HUBS, is_one_file, model_location
 from modelfleet.engines.tables.ollama import VARIABLES
 from modelfleet.errors import Problem
-from modelfleet.spec.deployment import DeploymentSpec, ModelSource, ProbePaths
+from modelfleet.spec.deployment import DeploymentSpec
+from modelfleet.spec.model_source import ModelSource
 from modelfleet.spec.rules import Problems, Rule, rule
+from modelfleet.spec.runtime import ProbePaths
 from modelfleet.spec.service import ModelServiceSpec, ModelType
 
 NAME: Final = "ollama"

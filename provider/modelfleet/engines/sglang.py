@@ -52,8 +52,9 @@ from modelfleet.engines.sglang_options import (
 )
 from modelfleet.engines.sources import model_location
 from modelfleet.errors import Problem
-from modelfleet.spec.deployment import DeploymentSpec, ProbePaths
+from modelfleet.spec.deployment import DeploymentSpec
 from modelfleet.spec.rules import Problems, Rule, rule
+from modelfleet.spec.runtime import ProbePaths
 from modelfleet.spec.service import ModelServiceSpec, ModelType
 
 PORT: Final = 30000

@@ -13,8 +13,9 @@ from typing import Any, Final
 from modelfleet.engines import fetching
 from modelfleet.engines.launch import CACHE_PATH, MODELS_PATH, ModelLocation
 from modelfleet.errors import Problem
-from modelfleet.spec.deployment import DeploymentSpec, ModelSource
+from modelfleet.spec.deployment import DeploymentSpec
 from modelfleet.spec.fields import secret_name_and_key
+from modelfleet.spec.model_source import ModelSource
 from modelfleet.spec.rules import Problems, Rule
 
 MOUNTED: Final = frozenset({"file", "pvc", "oci"})

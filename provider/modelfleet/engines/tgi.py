@@ -42,8 +42,9 @@ from modelfleet.engines.options import OptionTable, Version, option_rules, spell
 from modelfleet.engines.sources import model_location
 from modelfleet.engines.tables.tgi import OPTIONS
 from modelfleet.errors import Problem
-from modelfleet.spec.deployment import DeploymentSpec, ProbePaths
+from modelfleet.spec.deployment import DeploymentSpec
 from modelfleet.spec.rules import Problems, Rule, rule
+from modelfleet.spec.runtime import ProbePaths
 from modelfleet.spec.service import ModelServiceSpec, ModelType
 
 NAME: Final = "tgi"

@@ -44,8 +44,9 @@ from modelfleet.engines.vllm_options import (
     version_of,
 )
 from modelfleet.errors import Problem
-from modelfleet.spec.deployment import DeploymentSpec, ProbePaths
+from modelfleet.spec.deployment import DeploymentSpec
 from modelfleet.spec.rules import Problems, Rule, rule
+from modelfleet.spec.runtime import ProbePaths
 from modelfleet.spec.service import ModelServiceSpec, ModelType
 
 PORT: Final = 8000

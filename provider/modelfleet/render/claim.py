@@ -10,7 +10,7 @@ from __future__ import annotations
 from modelfleet import labels
 from modelfleet.render.metadata import Identity, Object, metadata_of
 from modelfleet.render.quantities import memory_quantity
-from modelfleet.spec.deployment import Storage
+from modelfleet.spec.pods import Storage
 from modelfleet.spec.service import ModelServiceSpec
 
 

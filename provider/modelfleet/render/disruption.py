@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelfleet.render.metadata import Identity, Object, metadata_of, selector_of
-from modelfleet.spec.deployment import Disruption
+from modelfleet.spec.pods import Disruption
 from modelfleet.spec.service import ModelServiceSpec
 
 

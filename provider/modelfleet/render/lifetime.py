@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from modelfleet.spec.deployment import ProbePaths
+from modelfleet.spec.runtime import ProbePaths
 
 STARTUP_PERIOD_SECONDS: Final = 5
 

@@ -8,8 +8,10 @@ from typing import Any, Final
 
 from modelfleet.engines.gpus import VENDORS, GpuVendor
 from modelfleet.engines.launch import Launch
-from modelfleet.spec.deployment import DeploymentSpec, Gpu, Toleration
+from modelfleet.spec.deployment import DeploymentSpec
+from modelfleet.spec.hardware import Gpu
 from modelfleet.spec.pod_rules import ARCHITECTURE_LABEL
+from modelfleet.spec.pods import Toleration
 
 _REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 
