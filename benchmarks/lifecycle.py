@@ -54,10 +54,11 @@ def measure_lifecycle(site: Site, *, size: int, repeats: int, wanted: Collection
     for turn in range(repeats):
         turn_of = f"{turn + 1} of {repeats}"
         for life in lives if turn % 2 == 0 else reversed(lives):
-            life.live(turn_of, is_last=turn + 1 == repeats)
-        if "up" in wanted and lives[-1].until == "available":
+            life.live(turn_of, stays="destroy" not in wanted and turn + 1 == repeats)
+        # Not beside a fleet that stays: there are no GPUs for two.
+        if "up" in wanted and "destroy" in wanted and lives[-1].until == "available":
             lives[-1].live_briefly("up, accepted", turn_of, until="accepted")
-    if "up" in wanted and size <= _CHECKPOINTS_UP_TO:
+    if "up" in wanted and "destroy" in wanted and size <= _CHECKPOINTS_UP_TO:
         for life in lives:
             life.live_briefly("up, with checkpoints", "1 of 1", checkpoints=True)
     return [row for step, row in _rows(figures, size=size) if step in wanted]
@@ -84,8 +85,8 @@ class _Life:
         name = f"{kind}-{size}"
         self._stack = Stack(name, folder=site.folder / "stacks", environ=site.environ())
 
-    def live(self, turn: str, *, is_last: bool) -> None:
-        """Go through every wanted step, keeping what each took."""
+    def live(self, turn: str, *, stays: bool) -> None:
+        """Go through every wanted step and keep what each took; what ``stays`` is not deleted."""
         namespace = self._site.create_namespace()
         step = "up" if self.until == "available" else "up, accepted"
         before = self._site.cpu_seconds()
@@ -103,8 +104,8 @@ class _Life:
                 self._run("refresh", "refresh", turn, namespace=namespace, counted=True)
             self._figures.lists = max(self._figures.lists, lists_in(requests))
             self._figures.reads = max(self._figures.reads, requests.total())
-        if is_last and "destroy" not in self._wanted:
-            return  # the plane goes anyway
+        if stays:
+            return
         self._run("destroy", "destroy", turn, namespace=namespace)
         self._site.delete_namespace(namespace)
 
