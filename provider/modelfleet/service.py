@@ -30,7 +30,10 @@ FAILED: Final = (CREATE_FAILED, UPDATE_FAILED)
 
 @dataclass(frozen=True)
 class Service:
-    """One service in one cluster. Times are RFC 3339 in UTC, empty where not known."""
+    """One service in one cluster. Times are RFC 3339 in UTC, empty where not known.
+
+    ``kind`` is the resource's, empty for an object that was not made by modelfleet.
+    """
 
     namespace: str
     name: str
@@ -46,6 +49,7 @@ class Service:
     ready_replicas: int = 0
     gpus: int = 0
     model: str = ""
+    kind: str = ""
 
     @property
     def id(self) -> str:
@@ -96,6 +100,7 @@ def service_of(
         ready_replicas=ready_replicas,
         gpus=replicas * _gpus_per_pod(spec.get("deployment") or {}),
         model=_model(spec),
+        kind=(metadata.get("labels") or {}).get(labels.KIND, ""),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -40,20 +41,24 @@ def services(fleet_kubeconfig: Path, namespace: str) -> str:
 
 
 def test_services_are_shown_as_a_table_one_line_each(fleet_kubeconfig: Path, services: str) -> None:
-    lines = ls(fleet_kubeconfig, "--namespace", services, "--owner", OWNER).splitlines()
-    assert [line.split() for line in lines] == [
-        ["NAMESPACE", "NAME", "STATUS", "READY", "GPUS", "MODEL"],
-        [services, "api", "READY", "-", "-", "https://api.example.com/v1"],
-        [services, "qwen", "READY", "2/2", "-", "file:///models/qwen"],
+    lines = ls(fleet_kubeconfig, "--namespace", services).splitlines()
+    header, *rows = [line.split() for line in lines]
+    age = header.index("AGE")
+    assert all(re.fullmatch(r"\d+[sm]", row.pop(age)) for row in rows)
+    assert " ".join(header) == "KIND NAMESPACE NAME STATUS READY GPUS AGE MODEL OWNER"
+    kind = "ModelService"
+    assert rows == [
+        [kind, services, "api", "READY", "-", "-", "https://api.example.com/v1", OWNER],
+        [kind, services, "qwen", "READY", "2/2", "-", "file:///models/qwen", OWNER],
+        [kind, services, "theirs", "READY", "-", "-", "https://api.example.com/v1", OTHER_OWNER],
     ]
 
 
-def test_whose_they_are_is_shown_where_they_have_several_owners(
+def test_only_those_of_an_owner_are_shown_where_one_is_named(
     fleet_kubeconfig: Path, services: str
 ) -> None:
-    header, *rows = ls(fleet_kubeconfig, "-n", services).splitlines()
-    assert header.split()[-1] == "OWNER"
-    assert [row.split()[-1] for row in rows] == [OWNER, OWNER, OTHER_OWNER]
+    _, *rows = ls(fleet_kubeconfig, "-n", services, "--owner", OTHER_OWNER).splitlines()
+    assert [row.split()[2] for row in rows] == ["theirs"]
 
 
 def test_services_are_shown_as_json_for_programs(fleet_kubeconfig: Path, services: str) -> None:

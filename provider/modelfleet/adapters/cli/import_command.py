@@ -5,23 +5,28 @@ Exit codes: 0 printed, 1 failed, 2 wrong usage, 3 printed, but it cannot be take
 
 from __future__ import annotations
 
-import asyncio
 import enum
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from modelfleet.adapters.cli.fleet import Context, Kubeconfig, closing
+from modelfleet.adapters.cli.connection import ask_fleet
+from modelfleet.adapters.cli.naming import Address, the_one
+from modelfleet.adapters.cli.options import (
+    QUALIFIED,
+    Context,
+    Kubeconfig,
+    Name,
+    Namespace,
+)
 from modelfleet.adapters.cli.pulumi_state import Stack
-from modelfleet.cluster.client import Client
 from modelfleet.cluster.records import Record, record_of
 from modelfleet.desired import KIND
 from modelfleet.dynamic_entry import model_service_provider
-from modelfleet.errors import ConfigError, NotFoundError
-from modelfleet.fleet import Candidate, Fleet
+from modelfleet.errors import ConfigError
+from modelfleet.fleet import Candidate
 from modelfleet.importing import (
     Imported,
     foreign_declaration,
@@ -30,7 +35,7 @@ from modelfleet.importing import (
 )
 from modelfleet.render import RENDERER_VERSION
 
-CANNOT_BE_TAKEN_OVER = 3
+CANNOT_BE_TAKEN_OVER = QUALIFIED
 
 
 class Output(enum.StrEnum):
@@ -41,10 +46,8 @@ class Output(enum.StrEnum):
 
 
 def import_(
-    name: Annotated[str, typer.Argument(help="The service, or namespace/name of it.")],
-    namespace: Annotated[
-        str | None, typer.Option("--namespace", "-n", help="Unset = whichever has it.")
-    ] = None,
+    name: Name,
+    namespace: Namespace = None,
     output: Annotated[
         Output,
         typer.Option(
@@ -64,9 +67,17 @@ def import_(
     The program declares it; with the document, pulumi import --file puts it into a state, and the
     next preview shows what of it changes. Secrets are in neither.
     """
-    space, _, short = name.rpartition("/")
-    candidate = _the_one(
-        short, space or namespace, _found(short, space or namespace, kubeconfig, context)
+    address = Address.of(name, namespace)
+    found = ask_fleet(
+        lambda fleet: fleet.find(address.name, namespace=address.namespace),
+        kubeconfig=kubeconfig,
+        context=context,
+    )
+    candidate = the_one(
+        address,
+        found,
+        what="no service and no Deployment is called so",
+        hint="modelfleet ls lists the services there are, kubectl get deployments -A the rest.",
     )
     to_be = Stack(stack, cwd).owner() if stack and owner is None else owner
     record = _record(candidate)
@@ -80,40 +91,6 @@ def import_(
         version = record.renderer_version if record else RENDERER_VERSION
         typer.echo(json.dumps(_document(imported, candidate, renderer_version=version), indent=2))
     _tell(imported)
-
-
-def _found(
-    name: str, namespace: str | None, kubeconfig: str | None, context: str | None
-) -> Sequence[Candidate]:
-    fleet = Fleet(Client.connect(kubeconfig=kubeconfig, context=context))
-
-    async def found() -> Sequence[Candidate]:
-        return await fleet.find(name, namespace=namespace)
-
-    return asyncio.run(closing(fleet, found))
-
-
-def _the_one(name: str, namespace: str | None, found: Sequence[Candidate]) -> Candidate:
-    """Return the one thing that is meant.
-
-    Raises:
-        NotFoundError: there is none.
-        ConfigError: there are several.
-    """
-    if not found:
-        where = f"namespace {namespace}" if namespace else "any namespace"
-        raise NotFoundError(
-            f"ModelService {name}",
-            f"no service and no Deployment is called so in {where}",
-            hint="modelfleet ls lists the services there are, kubectl get deployments -A the rest.",
-        )
-    if len(found) > 1:
-        spaces = ", ".join(sorted({each.service.namespace for each in found}))
-        raise ConfigError(
-            f"{name} is there several times, in {spaces}.",
-            hint="Say which one is meant, with --namespace.",
-        )
-    return found[0]
 
 
 def _record(candidate: Candidate) -> Record | None:

@@ -6,18 +6,24 @@ import sys
 
 import typer
 
-from modelfleet.adapters.cli import fleet, import_command, local
+from modelfleet.adapters.cli import import_command, local
+from modelfleet.adapters.cli.ls import ls
+from modelfleet.adapters.cli.options import EXIT_CODES, exit_codes
+from modelfleet.adapters.cli.prune import prune
 from modelfleet.errors import ModelFleetError, ProviderBugError
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Fleets of LLM inference services on Kubernetes GPUs.",
+    epilog=f"{EXIT_CODES} A command that has a third one says so in its help.",
 )
 app.add_typer(local.app, name="local")
-app.command()(fleet.ls)
-app.command()(fleet.prune)
-app.command("import")(import_command.import_)
+app.command(epilog=EXIT_CODES)(ls)
+app.command(epilog=EXIT_CODES)(prune)
+app.command("import", epilog=exit_codes(also="printed, but it cannot be taken over as it is"))(
+    import_command.import_
+)
 
 
 @app.callback()
