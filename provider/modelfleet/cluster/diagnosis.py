@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.container_state import Container, short
+from modelfleet.cluster.events import last_seen
 from modelfleet.cluster.masking import masked, without_values
 from modelfleet.cluster.objects import EVENT, Object, ref_of
 from modelfleet.cluster.pod_state import containers
@@ -47,28 +48,34 @@ async def diagnose(
     reasons: Sequence[Reason],
     *,
     secrets: Collection[str] = (),
+    events: Sequence[Object] | None = None,
 ) -> tuple[Reason, ...]:
     """Return ``reasons`` with what logs and events add to the first few that name a pod.
 
-    ``secrets`` are values that must not be repeated, whoever prints them. Takes at most
-    ``TIME_LIMIT_SECONDS``; what is not known by then stays as it was.
+    ``secrets`` are values that must not be repeated, whoever prints them. ``events`` are those of
+    the namespace, None where they are still to be asked for. Takes at most ``TIME_LIMIT_SECONDS``;
+    what is not known by then stays as it was.
     """
     by_name = {pod["metadata"]["name"]: pod for pod in pods}
     concrete = [reason for reason in reasons if reason.pod in by_name][:_REASONS_LOOKED_INTO]
     looked_into = await asyncio.gather(
-        *(_looked_into(client, by_name[reason.pod], reason, secrets) for reason in concrete)
+        *(_looked_into(client, by_name[reason.pod], reason, secrets, events) for reason in concrete)
     )
     better = dict(zip(concrete, looked_into, strict=True))
     return tuple(_masked(better.get(reason, reason), secrets) for reason in reasons)
 
 
 async def _looked_into(
-    client: Client, pod: Object, reason: Reason, secrets: Collection[str]
+    client: Client,
+    pod: Object,
+    reason: Reason,
+    secrets: Collection[str],
+    events: Sequence[Object] | None,
 ) -> Reason:
     added: list[str] = []
     try:
         async with asyncio.timeout(TIME_LIMIT_SECONDS):
-            added += await _events(client, pod, reason)
+            added += await _events(client, pod, reason, events)
             if reason.code in _LOGGED and reason.container:
                 added.append(await _last_words(client, pod, reason, secrets))
     except TimeoutError:
@@ -76,19 +83,16 @@ async def _looked_into(
     return replace(reason, text=". ".join([reason.text.rstrip("."), *added]))
 
 
-async def _events(client: Client, pod: Object, reason: Reason) -> list[str]:
+async def _events(
+    client: Client, pod: Object, reason: Reason, events: Sequence[Object] | None
+) -> list[str]:
     """Return the newest events of the pod that add to what is known, newest first."""
-    metadata = pod["metadata"]
     try:
-        listing = await client.list(
-            EVENT,
-            namespace=metadata["namespace"],
-            field_selector=f"involvedObject.uid={metadata['uid']}",
-        )
+        mine = await _events_of(client, pod, events)
     except ModelFleetError as error:
         return [f"Its events cannot be read: {short(str(error))}".rstrip(".")]
     told: dict[str, None] = {}
-    for event in sorted(listing.items, key=_last_seen, reverse=True):
+    for event in sorted(mine, key=last_seen, reverse=True):
         why, message = event.get("reason", ""), short(str(event.get("message", ""))).rstrip(".")
         warned = event.get("type") == "Warning" and why not in _REPEATS
         known = message.removeprefix("Error: ") in reason.text
@@ -97,15 +101,16 @@ async def _events(client: Client, pod: Object, reason: Reason) -> list[str]:
     return list(told)[:_EVENTS_TOLD]
 
 
-def _last_seen(event: Object) -> str:
-    """Return when the event last happened; RFC 3339 times sort as text."""
-    series: Mapping[str, str] = event.get("series") or {}
-    return str(
-        series.get("lastObservedTime")
-        or event.get("lastTimestamp")
-        or event.get("eventTime")
-        or event["metadata"].get("creationTimestamp", "")
-    )
+async def _events_of(
+    client: Client, pod: Object, events: Sequence[Object] | None
+) -> Sequence[Object]:
+    metadata = pod["metadata"]
+    if events is not None:
+        uid = metadata["uid"]
+        return [each for each in events if (each.get("involvedObject") or {}).get("uid") == uid]
+    selector = f"involvedObject.uid={metadata['uid']}"
+    listing = await client.list(EVENT, namespace=metadata["namespace"], field_selector=selector)
+    return listing.items
 
 
 async def _last_words(client: Client, pod: Object, reason: Reason, secrets: Collection[str]) -> str:

@@ -26,7 +26,7 @@ from modelfleet.cluster.reasons import (
 )
 from modelfleet.cluster.refused_pods import refused_pod
 from modelfleet.cluster.revisions import hash_of
-from modelfleet.cluster.rollout import Rollout, Until
+from modelfleet.cluster.rollout import Rollout, Until, pods_in_words
 
 __all__ = [
     "Code",
@@ -91,7 +91,7 @@ def readiness(
     lost = sum(each.fatal for each in findings)
     if lost > rollout.spare(until) or any(each.fatal for each in blocked):
         return _failed(reasons)
-    return Waiting(reasons or (_rolling_out(rollout),))
+    return Waiting(reasons or (Reason(Code.ROLLING_OUT, rollout.told),))
 
 
 def _failed(reasons: Sequence[Reason]) -> Failed:
@@ -103,20 +103,7 @@ def _stopped(rollout: Rollout, *, left: int) -> Outcome:
     left = max(left, rollout.old + rollout.updated, rollout.terminating)
     if left == 0:
         return Ready()
-    return Waiting((Reason(Code.STOPPING, f"{_count(left)} still to stop"),))
-
-
-def _rolling_out(rollout: Rollout) -> Reason:
-    text = f"{min(rollout.available, rollout.replicas)} of {_count(rollout.replicas)} available"
-    if rollout.updated < rollout.replicas:
-        text += f", {rollout.updated} of the new version"
-    if rollout.old:
-        text += f", {rollout.old} of the former version still to stop"
-    return Reason(Code.ROLLING_OUT, text)
-
-
-def _count(pods: int) -> str:
-    return "1 pod" if pods == 1 else f"{pods} pods"
+    return Waiting((Reason(Code.STOPPING, f"{pods_in_words(left)} still to stop"),))
 
 
 def _blocked(

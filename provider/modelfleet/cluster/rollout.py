@@ -47,6 +47,20 @@ class Rollout:
         """Whether all pods are of the present version, and there are as many as declared."""
         return self.updated == self.replicas and self.old == 0
 
+    @property
+    def told(self) -> str:
+        """How far it is, in words."""
+        if self.replicas == 0:
+            left = max(self.old + self.updated, self.terminating)
+            return f"{pods_in_words(left)} still to stop" if left else "stopped, no pods"
+        available = min(self.available, self.replicas)
+        text = f"{available} of {pods_in_words(self.replicas)} available"
+        if self.updated < self.replicas:
+            text += f", {self.updated} of the new version"
+        if self.old:
+            text += f", {self.old} of the former version still to stop"
+        return text
+
     def needed(self, until: Until) -> int:
         """Return how many pods must serve."""
         return self.replicas if until == "all" else max(1, self.replicas - self.tolerated)
@@ -61,6 +75,11 @@ class Rollout:
         None while the rollout is under way: its controller goes no further with a pod down.
         """
         return self.replicas - self.needed(until) if self.out else 0
+
+
+def pods_in_words(count: int) -> str:
+    """Return ``1 pod``, ``2 pods``."""
+    return "1 pod" if count == 1 else f"{count} pods"
 
 
 def _may_be_unavailable(strategy: Mapping[str, Any], replicas: int) -> int:
