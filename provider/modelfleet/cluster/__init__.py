@@ -14,6 +14,8 @@ rendered) is none of this package's business, so nothing here imports those laye
     api_errors      every API status becomes one class of error     pure
     wire            replies and events as values                    pure
     client          the verbs                                       HTTP
+    channels        a forwarded port's bytes as WebSocket messages  pure
+    port_forward    a port of a pod as a local port                 through the client
     managed_fields  who owns which field                            pure
     ownership       may we touch this object?                       pure
     apply, delete   objects of one resource, safely                 through the client

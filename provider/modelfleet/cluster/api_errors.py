@@ -225,9 +225,10 @@ def _hint(
 def _hint_to_grant(asked: Asked, text: str) -> str:
     rbac = _RBAC.search(text)
     verb, resource = (rbac["verb"], rbac["resource"]) if rbac else (asked.verb, asked.plural)
+    role = " modelfleet-chat" if resource == "pods/portforward" else ""
     return (
         f'Grant the verb "{verb}" on "{resource}" to the account of {asked.access}, for example '
-        "by binding the ClusterRole that modelfleet ships."
+        f"by binding the ClusterRole{role} that modelfleet ships."
     )
 
 

@@ -11,7 +11,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, Final, Literal
 
 import httpx
@@ -21,7 +21,7 @@ from modelfleet.cluster.api_errors import Asked
 from modelfleet.cluster.kubeconfig import load_access
 from modelfleet.cluster.objects import NAMESPACE, Kind, Object, Ref, ref_of
 from modelfleet.cluster.retry import NO_RETRY, RetryPolicy
-from modelfleet.cluster.transport import Parameters, Transport
+from modelfleet.cluster.transport import Parameters, Transport, Upgraded
 from modelfleet.cluster.wire import (
     Applied,
     Listing,
@@ -253,6 +253,26 @@ class Client:
         except (NotFoundError, ImmutableFieldError):  # 400: the container has not started
             return ""
         return response.content.decode(errors="replace")
+
+    def upgraded(
+        self,
+        ref: Ref,
+        subresource: str,
+        *,
+        verb: str,
+        parameters: Parameters,
+        headers: Mapping[str, str],
+    ) -> AbstractAsyncContextManager[Upgraded]:
+        """Give a connection to what lies behind an object, in the protocol that ``headers`` name.
+
+        ``verb`` is what messages call it. One attempt only; raises as every request does.
+        """
+        return self._transport.upgraded(
+            self._asked(verb, ref),
+            f"{ref.path}/{subresource}",
+            parameters=parameters,
+            headers=headers,
+        )
 
     async def cluster_uid(self) -> str:
         """Return what identifies the cluster: the UID of its namespace kube-system.

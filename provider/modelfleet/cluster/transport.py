@@ -10,9 +10,16 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import dataclass
+from typing import Final
 
+import httpcore
 import httpx
 
 from modelfleet.cluster.access import Access, ClientCertificate
@@ -26,6 +33,8 @@ Parameters = Mapping[str, str | int]
 
 _Http = httpx.AsyncClient
 
+_CHUNK_BYTES: Final = 65_536
+
 
 @dataclass(frozen=True)
 class _Wanted:
@@ -37,6 +46,37 @@ class _Wanted:
     content: bytes | None = None
     content_type: str = ""
     silence_seconds: float | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Upgraded:
+    """A connection that speaks another protocol from here on. ``headers`` agreed to it."""
+
+    headers: Mapping[str, str]
+    stream: httpcore.AsyncNetworkStream
+    asked: Asked
+
+    async def read(self) -> bytes:
+        """Return the next bytes, b"" at the end. Raises UnavailableError where it broke."""
+        try:
+            return await self.stream.read(_CHUNK_BYTES)
+        except (httpcore.NetworkError, httpcore.TimeoutException) as error:
+            raise self.broken(str(error)) from error
+
+    async def write(self, content: bytes) -> None:
+        """Send bytes, as fast as they are taken. Raises UnavailableError where it broke.
+
+        For one at a time: whole frames must not mix.
+        """
+        try:
+            await self.stream.write(content)
+        except (httpcore.NetworkError, httpcore.TimeoutException) as error:
+            raise self.broken(str(error)) from error
+
+    def broken(self, cause: str) -> UnavailableError:
+        """Return the error of a connection that broke."""
+        return unreachable_error(self.asked, cause or "the connection broke")
 
 
 class Transport:
@@ -125,6 +165,30 @@ class Transport:
                 async for line in reply.aiter_lines():
                     yield line
 
+    @asynccontextmanager
+    async def upgraded(
+        self,
+        asked: Asked,
+        path: str,
+        *,
+        parameters: Parameters,
+        headers: Mapping[str, str],
+    ) -> AsyncIterator[Upgraded]:
+        """Ask for another protocol by ``headers``, and give the connection to it; one attempt.
+
+        The connection is nobody else's, takes nobody's turn, and is closed at the end.
+        """
+        wanted = _Wanted("GET", path, parameters, headers=tuple(headers.items()))
+        async with AsyncExitStack() as stack:
+            with _network_errors(asked, self.access):
+                reply = await stack.enter_async_context(
+                    self._reply(asked, wanted, connection=self._connections.own)
+                )
+                if reply.status_code != httpx.codes.SWITCHING_PROTOCOLS:
+                    await reply.aread()
+                    raise _error(asked, reply)
+            yield Upgraded(reply.headers, reply.extensions["network_stream"], asked)
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._connections.aclose()
@@ -164,7 +228,7 @@ class Transport:
             is_last = True
 
     def _request(self, http: _Http, wanted: _Wanted, credential: Credential) -> httpx.Request:
-        headers = list(self.access.impersonation)
+        headers = [*self.access.impersonation, *wanted.headers]
         if credential.token:
             headers.append(("Authorization", f"Bearer {credential.token}"))
         if wanted.content is not None:
