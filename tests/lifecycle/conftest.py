@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from forwarding import forwarding
 from rights import CONFIG_MAPS, least_kubeconfig
 
 from modelfleet.cluster.client import Client
 from modelfleet.fleet import Fleet
 from modelfleet.local import Plane
 from modelfleet.local.api import Api
+
+__all__ = ["forwarding"]  # a fixture, for whoever asks for it
 
 HERE = Path(__file__).parent
 

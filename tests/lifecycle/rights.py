@@ -12,7 +12,7 @@ import yaml
 from modelfleet.local import Plane
 from modelfleet.local.api import Api
 
-ROLE = Path(__file__).parents[2] / "docs" / "rbac.yaml"
+DOCS = Path(__file__).parents[2] / "docs"
 
 CONFIG_MAPS = {
     "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -29,9 +29,9 @@ CONFIG_MAPS = {
 """ConfigMaps are no part of a service: tests of applying and watching use them as plain objects."""
 
 
-def shipped_role() -> dict[str, Any]:
-    """Return the ClusterRole that ships with the project."""
-    role: dict[str, Any] = yaml.safe_load(ROLE.read_text())
+def shipped_role(file: str = "rbac.yaml") -> dict[str, Any]:
+    """Return a ClusterRole that ships with the project."""
+    role: dict[str, Any] = yaml.safe_load((DOCS / file).read_text())
     return role
 
 
@@ -41,14 +41,15 @@ def least_kubeconfig(
     folder: Path,
     *,
     user: str,
+    role: str = "rbac.yaml",
     beside: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
-    """Return the kubeconfig of ``user``, whom ``api`` grants the shipped role and those ``beside``.
+    """Return the kubeconfig of ``user``, whom ``api`` grants a shipped role and those ``beside``.
 
     Not the plane's limited user: others test what that one may not do.
     """
-    for role in (shipped_role(), *beside):
-        name = role["metadata"]["name"]
+    for granted in (shipped_role(role), *beside):
+        name = granted["metadata"]["name"]
         binding = {
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "ClusterRoleBinding",
@@ -56,7 +57,7 @@ def least_kubeconfig(
             "subjects": [{"kind": "User", "name": user}],
             "roleRef": {"kind": "ClusterRole", "name": name},
         }
-        for plural, obj in (("clusterroles", role), ("clusterrolebindings", binding)):
+        for plural, obj in (("clusterroles", granted), ("clusterrolebindings", binding)):
             api.send(
                 "PATCH",
                 f"/apis/rbac.authorization.k8s.io/v1/{plural}/{obj['metadata']['name']}",
@@ -64,7 +65,7 @@ def least_kubeconfig(
                 headers={"Content-Type": "application/apply-patch+yaml"},
                 json=obj,
             )
-        _wait_until_granted(api, user, role)
+        _wait_until_granted(api, user, granted)
     kubeconfig = yaml.safe_load(plane.kubeconfig.read_text())
     kubeconfig["users"][0]["user"]["as"] = user
     path = folder / "kubeconfig"

@@ -40,6 +40,7 @@ class NotSpoken(Exception):  # noqa: N818 - what is wrong with a peer, not a fau
 def upgrade_headers() -> dict[str, str]:
     """Return the headers of a request for such a WebSocket, with a key of its own."""
     return {
+        "Accept": "*/*",  # what comes is no JSON, and a kubelet may refuse who wants nothing else
         "Connection": "Upgrade",
         "Upgrade": "websocket",
         "Sec-WebSocket-Version": "13",

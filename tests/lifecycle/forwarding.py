@@ -1,0 +1,231 @@
+"""A plane whose fake pods have ports that lead somewhere: to real servers in this process.
+
+KWOK forwards a port as it was told at its start, so the servers come first, on ports that are free.
+A port of a pod stands for what listens there, whichever pod it is of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socketserver
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+from rights import least_kubeconfig
+
+from modelfleet.local import Plane
+from modelfleet.local.api import Api
+
+ECHO: Final = 7001
+DIGEST: Final = 7002
+SOURCE: Final = 7003
+SLOW: Final = 7004
+NOBODY: Final = 7005
+ENGINE: Final = 8000
+GUARDED_ENGINE: Final = 8001
+
+SOURCE_BYTES: Final = 32 * 1024 * 1024
+SLOW_SECONDS: Final = 1.0
+API_KEY: Final = "not-a-real-key"
+
+
+@dataclass(frozen=True)
+class Forwarding:
+    """The plane, and a user who may do what `modelfleet chat` needs, and no more."""
+
+    plane: Plane
+    api: Api
+    chat_kubeconfig: Path
+
+
+@pytest.fixture(scope="session")
+def forwarding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forwarding]:
+    """A plane with servers behind the ports of its pods."""
+    folder = tmp_path_factory.mktemp("forwarding")
+    with ExitStack() as stack:
+        servers = {
+            ECHO: stack.enter_context(_serving(_Echo)),
+            DIGEST: stack.enter_context(_serving(_Digest)),
+            SOURCE: stack.enter_context(_serving(_Source)),
+            SLOW: stack.enter_context(_serving(_Slow)),
+            NOBODY: 1,  # below what anybody gets by asking for a free port
+            ENGINE: stack.enter_context(_answering(_Engine)),
+            GUARDED_ENGINE: stack.enter_context(_answering(_GuardedEngine)),
+        }
+        forwards = [
+            {"ports": [port], "target": {"address": "127.0.0.1", "port": target}}
+            for port, target in servers.items()
+        ]
+        stages = folder / "forwards.yaml"
+        stages.write_text(
+            yaml.safe_dump(
+                {
+                    "apiVersion": "kwok.x-k8s.io/v1alpha1",
+                    "kind": "ClusterPortForward",
+                    "metadata": {"name": "all-pods"},
+                    "spec": {"forwards": forwards},
+                }
+            )
+        )
+        plane = Plane(folder / "plane")
+        stack.callback(plane.down, purge=True)
+        plane.up(gpus="l4-24gb:1x1", chaos=True, stage_files=[stages])
+        api = stack.enter_context(plane.api())
+        kubeconfig = least_kubeconfig(plane, api, folder, user="chatter", role="rbac-chat.yaml")
+        yield Forwarding(plane, api, kubeconfig)
+
+
+@contextmanager
+def _serving(handler: type[socketserver.BaseRequestHandler]) -> Iterator[int]:
+    with _running(socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler)) as port:
+        yield port
+
+
+@contextmanager
+def _answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    with _running(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as port:
+        yield port
+
+
+@contextmanager
+def _running(server: socketserver.ThreadingTCPServer) -> Iterator[int]:
+    server.daemon_threads = True
+    server.block_on_close = False  # KWOK tells a server nothing of a client that has gone
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Echo(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        while data := self.request.recv(65_536):
+            self.request.sendall(data)
+
+
+class _Digest(socketserver.StreamRequestHandler):
+    """Reads a line with a number, then as many bytes, and answers with their digest."""
+
+    def handle(self) -> None:
+        left = int(self.rfile.readline())
+        digest = hashlib.sha256()
+        while left:
+            piece = self.rfile.read(min(left, 65_536))
+            digest.update(piece)
+            left -= len(piece)
+        self.wfile.write(digest.hexdigest().encode())
+
+
+class _Source(socketserver.StreamRequestHandler):
+    """Sends a lot to whoever says a line."""
+
+    def handle(self) -> None:
+        self.rfile.readline()
+        for number in range(SOURCE_BYTES // 65_536):
+            self.wfile.write(number.to_bytes(4) * 16_384)
+
+
+class _Slow(socketserver.StreamRequestHandler):
+    """Takes its time to answer a line."""
+
+    def handle(self) -> None:
+        line = self.rfile.readline()
+        time.sleep(SLOW_SECONDS)
+        self.wfile.write(b"at last: " + line)
+
+
+class _Engine(BaseHTTPRequestHandler):
+    """As much of the OpenAI API as a chat takes. Messages may ask for trouble.
+
+    It says how many messages it was sent, what the last one was, and what else was asked for.
+    """
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        said = asked["messages"][-1]["content"]
+        if self.refusal():
+            self.answer(401, {"error": {"message": "Invalid API Key", "code": 401}})
+        elif said == "too much":
+            self.answer(400, {"error": {"message": "the context has 10 tokens", "code": 400}})
+        elif asked.get("stream"):
+            self.stream(asked, said)
+        else:
+            choice = {"index": 0, "finish_reason": "stop"}
+            message = {"role": "assistant", "content": "".join(self.words(asked))}
+            choices = [{**choice, "message": message}]
+            self.answer(200, {**self.head(asked), "choices": choices, "usage": USAGE})
+
+    def refusal(self) -> bool:
+        return False
+
+    def words(self, asked: dict[str, Any]) -> list[str]:
+        roles = "+".join(each["role"] for each in asked["messages"])
+        extras = "".join(
+            f" {name}={asked[name]}" for name in ("max_tokens", "temperature") if name in asked
+        )
+        return [roles, " ", asked["messages"][-1]["content"], extras, " ", asked["model"]]
+
+    def head(self, asked: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "id": "1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": asked["model"],
+        }
+
+    def answer(self, status: int, content: dict[str, Any]) -> None:
+        body = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def stream(self, asked: dict[str, Any], said: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        head = {**self.head(asked), "object": "chat.completion.chunk"}
+        for word in self.words(asked):
+            self.chunk({**head, "choices": [{"index": 0, "delta": {"content": word}}]})
+            if said == "break off":
+                self.chunk({"error": {"message": "the engine has died", "code": 500}})
+                return
+        last = [{"index": 0, "delta": {}, "finish_reason": "stop"}]
+        self.chunk({**head, "choices": last})
+        self.chunk({**head, "choices": [], "usage": USAGE})
+        self.piece(b"data: [DONE]\n\n")
+        self.piece(b"")
+
+    def chunk(self, content: dict[str, Any]) -> None:
+        self.piece(b"data: " + json.dumps(content).encode() + b"\n\n")
+
+    def piece(self, data: bytes) -> None:
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+
+
+class _GuardedEngine(_Engine):
+    def refusal(self) -> bool:
+        return self.headers.get("Authorization") != f"Bearer {API_KEY}"
+
+
+USAGE: Final = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
