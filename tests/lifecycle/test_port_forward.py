@@ -26,7 +26,6 @@ from forwarding import (
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.objects import POD, Ref
 from modelfleet.cluster.port_forward import PortForward, port_forward
-from modelfleet.cluster.retry import RetryPolicy
 from modelfleet.errors import ForbiddenError, NotFoundError, UnavailableError
 
 pytestmark = pytest.mark.xdist_group("forwarding")
