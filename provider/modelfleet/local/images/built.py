@@ -1,0 +1,162 @@
+"""Builds the described images into the cache, and says what this machine lacks to do so."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelfleet.local.errors import LocalError
+from modelfleet.local.images.archive import Config, manifest_of, write_archive
+from modelfleet.local.images.debian import make_root_filesystem
+from modelfleet.local.images.description import Image, Python, described_images
+from modelfleet.local.images.keys import architecture
+from modelfleet.local.images.programs import compiled_program, required_programs
+from modelfleet.local.images.whole import FETCH_HINT, Work, made_whole, whole_folder
+from modelfleet.local.progress import Progress
+from modelfleet.local.python_packages import installer
+
+_KIND = "images"
+_ARCHIVE = "image.tar"
+
+
+@dataclass(frozen=True)
+class BuiltImage:
+    """An image in the cache: import ``archive`` and it is there under all of ``names``.
+
+    ``key`` changes exactly when the content does, so that a node need not import it twice.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    archive: Path
+    key: str
+
+
+def built_images(
+    *, progress: Progress | None = None, images: Sequence[Image] | None = None
+) -> Sequence[BuiltImage]:
+    """Return every described image, built unless it is in the cache; parents come first.
+
+    Raises LocalError naming the image that could not be built. Ask ``missing_requirements`` before.
+    """
+    progress = progress or Progress()
+    return tuple(
+        BuiltImage(image.name, image.described.names, _build(image, progress=progress), image.key)
+        for image in (described_images() if images is None else images)
+    )
+
+
+def pause_program(*, progress: Progress | None = None) -> Path:
+    """Return the static program that waits for a signal, and buries what nobody else does."""
+    (pause,) = (image for image in described_images() if image.name == "pause")
+    return compiled_program(pause, "/pause", progress=progress or Progress())
+
+
+def missing_requirements(images: Sequence[Image] | None = None) -> Sequence[str]:
+    """Return what this machine lacks to build what is not in the cache, in a fixed order.
+
+    Each is the name of a program that is not on PATH, or ``root``; nothing when all is built.
+    """
+    found: dict[str, None] = {}
+    for image in described_images() if images is None else images:
+        if not archive_path(image).is_file():
+            found |= dict.fromkeys(_missing(image))
+    return tuple(found)
+
+
+def _missing(image: Image) -> Iterator[str]:
+    needed = [name for path in image.described.programs for name in required_programs(image, path)]
+    if image.described.debian:
+        if os.geteuid() != 0:
+            yield "root"
+        needed.append("debootstrap")
+    yield from (name for name in needed if shutil.which(name) is None)
+
+
+def archive_path(image: Image) -> Path:
+    """Where the image's archive is, or will be."""
+    return whole_folder(_KIND, name=image.name, key=image.key) / _ARCHIVE
+
+
+def _build(image: Image, *, progress: Progress) -> Path:
+    """Build one image whose parent is built; return its archive."""
+    if archive_path(image).is_file():
+        return archive_path(image)
+    programs = {
+        path: compiled_program(image, path, progress=progress) for path in image.described.programs
+    }
+
+    def make(work: Work) -> None:
+        tree = work.part / "tree"
+        tree.mkdir()
+        if image.described.debian:
+            make_root_filesystem(tree, packages=image.described.debian.packages, work=work)
+        if image.described.python:
+            _install_python(image, image.described.python, tree=tree, work=work)
+        beside = {path: image.folder / name for path, name in image.described.files.items()}
+        for path, file in (programs | beside).items():
+            _place(file, tree / path.lstrip("/"))
+        write_archive(
+            work.part / _ARCHIVE,
+            tree=tree,
+            keep_owners=image.described.debian is not None,
+            parent=archive_path(image.parent) if image.parent else None,
+            names=image.described.names,
+            config=Config(image.entrypoint, image.user, image.env, image.ports),
+            architecture=architecture(),
+        )
+        shutil.rmtree(tree)
+
+    made_whole(
+        _KIND,
+        name=image.name,
+        key=image.key,
+        title=f"Building the image {image.name}",
+        progress=progress,
+        make=make,
+    )
+    return archive_path(image)
+
+
+def _place(file: Path, target: Path) -> None:
+    """Copy a file for everybody to read, and to run if its owner may run it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, target)
+    target.chmod(0o755 if file.stat().st_mode & 0o100 else 0o644)
+
+
+def _install_python(image: Image, python: Python, *, tree: Path, work: Work) -> None:
+    """Install pinned packages for the Python of the image below, not for the one that runs this."""
+    version = python_version(archive_path(image.parent)) if image.parent else None
+    if version is None:
+        raise LocalError(f"images: {image.name} has packages of Python, but no Python below it.")
+    target = tree / python.to.lstrip("/")
+    requirements = str(image.folder / python.requirements)
+    binaries = ["--python-version", version, "--only-binary", ":all:"]
+    work.run(
+        [*installer(), "--target", str(target), *binaries, "--require-hashes", "-r", requirements],
+        hint=FETCH_HINT,
+    )
+    for cache in [*target.rglob("__pycache__")]:
+        shutil.rmtree(cache)
+    if version == f"{sys.version_info.major}.{sys.version_info.minor}":
+        # Byte code that holds no times: layers have none, and users of a pod cannot write it.
+        compileall = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+        work.run([sys.executable, *compileall, "-s", str(target), "-p", python.to, str(target)])
+
+
+def python_version(archive: Path) -> str | None:
+    """The version, such as ``3.11``, of the Python in an image; None when it has none."""
+    with tarfile.open(archive) as image:
+        for name in manifest_of(image)["Layers"]:
+            with tarfile.open(fileobj=image.extractfile(name)) as layer:
+                for entry in layer:
+                    if entry.name == "usr/bin/python3" and entry.issym():
+                        return re.sub(r".*python", "", entry.linkname)
+    return None
