@@ -7,58 +7,48 @@ no command line and no HTTP: adapters translate to and from it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from modelfleet import labels
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.delete import delete_objects, is_anything_meant
 from modelfleet.cluster.live import LiveObjects, LiveServices
+from modelfleet.cluster.logs import LogLine, Notice, Wanted
 from modelfleet.cluster.mirror import Key
-from modelfleet.cluster.objects import (
-    DEPLOYMENT,
-    NETWORK_POLICY,
-    PERSISTENT_VOLUME_CLAIM,
-    POD,
-    POD_DISRUPTION_BUDGET,
-    REPLICA_SET,
-    SECRET,
-    SERVICE,
-    Object,
-    ref_of,
-)
+from modelfleet.cluster.objects import DEPLOYMENT, SECRET, SERVICE, Kind, Object, Ref, ref_of
 from modelfleet.cluster.ownership import belongs_to
 from modelfleet.cluster.readiness import Outcome, Ready, readiness
 from modelfleet.cluster.records import recorded_spec
-from modelfleet.cluster.revisions import current_hash
-from modelfleet.desired import (
-    KIND,
-    Desired,
-    new_incarnation,
-    protection_error,
-)
-from modelfleet.errors import (
-    NotReadyError,
-)
+from modelfleet.desired import KIND, Desired, new_incarnation, protection_error
+from modelfleet.errors import ForbiddenError, NotReadyError
 from modelfleet.found import Found, declared_in, found_of
 from modelfleet.plan import plan
-from modelfleet.prune import Orphan, orphans_of
+from modelfleet.prune import OWNED_KINDS, Orphan, orphans_of
+from modelfleet.reading import (
+    Deletion,
+    read_deletion,
+    read_service_logs,
+    read_status,
+    wait_until_gone,
+)
+from modelfleet.report import Report
 from modelfleet.service import CREATE_FAILED, UPDATE_FAILED, Service, service_of
 from modelfleet.waiting import Progress
 from modelfleet.writing import OnFailure, Writer, verified_uid
 
-__all__ = ["Candidate", "Desired", "Fleet", "Found", "Progress", "new_incarnation"]
-
-OWNED_KINDS: Final = (
-    DEPLOYMENT,
-    SERVICE,
-    NETWORK_POLICY,
-    SECRET,
-    PERSISTENT_VOLUME_CLAIM,
-    POD_DISRUPTION_BUDGET,
-)
-"""What a service may own: each is read with one LIST and WATCH."""
+__all__ = [
+    "Candidate",
+    "Deletion",
+    "Desired",
+    "Fleet",
+    "Found",
+    "LogLine",
+    "Progress",
+    "Report",
+    "Wanted",
+    "new_incarnation",
+]
 
 
 @dataclass(frozen=True)
@@ -82,7 +72,7 @@ class Fleet:
         self._client = client
         self._cluster = cluster
         self._services = LiveServices(client)
-        self._objects = LiveObjects(client, OWNED_KINDS)
+        self._objects = LiveObjects(client, reversed(OWNED_KINDS))
         self._writer = Writer(client, cluster, objects=self._objects, services=self._services)
 
     @property
@@ -142,19 +132,39 @@ class Fleet:
             return Found(service, drift=whose, live={}, renderer_version=desired.renderer_version)
         return found_of(desired, service, objects=lives, cluster_uid=uid)
 
-    async def status(self, namespace: str, name: str) -> Service | None:
-        """Return one service as it is and what its pods lack, None where there is none."""
-        primary = await self._primary(namespace, name)
-        if primary is None or primary["kind"] != DEPLOYMENT.kind:
-            return None if primary is None else await self._service(primary)
-        selector = ",".join(f"{k}={v}" for k, v in labels.selector(kind=KIND, name=name).items())
-        pods, replica_sets = await asyncio.gather(
-            self._client.list(POD, namespace=namespace, label_selector=selector),
-            self._client.list(REPLICA_SET, namespace=namespace, label_selector=selector),
+    async def status(self, namespace: str, name: str) -> Report | None:
+        """Return one service in full: rollout, pods, diagnosis, events; None where there is none.
+
+        Asked of the cluster anew, at a cost that does not depend on the size of the fleet.
+        """
+        return await read_status(self._client, namespace, name)
+
+    def logs(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        wanted: Wanted,
+        on_notice: Notice,
+        pod: str | None = None,
+        follow: bool = False,
+    ) -> AsyncGenerator[LogLine, None]:
+        """Yield what the engines of a service say, secrets masked; with ``follow`` without end.
+
+        ``pod`` narrows it down to one; ``on_notice`` is told of pods that have nothing to say yet.
+
+        Raises:
+            NotFoundError: there is no such service, or it has no such pods.
+        """
+        return read_service_logs(
+            self._client,
+            namespace,
+            name,
+            wanted=wanted,
+            pod=pod,
+            follow=follow,
+            on_notice=on_notice,
         )
-        version = current_hash(primary, replica_sets.items)
-        outcome = readiness(primary, pods.items, until="available", current_hash=version)
-        return await self._service(primary, outcome)
 
     async def recorded(self, namespace: str, name: str) -> tuple[Service, Desired] | None:
         """Return one service and what it was declared as, of any owner; None where there is none.
@@ -186,7 +196,8 @@ class Fleet:
     async def find(self, name: str, *, namespace: str | None = None) -> Sequence[Candidate]:
         """Return what is called ``name``: services of any owner, and Deployments of any maker.
 
-        Of one namespace, or of all; where there are services, only those.
+        Of one namespace, or of all; where there are services, only those. Who may not read Secrets
+        does not find what runs elsewhere.
         """
         selectors = [
             (DEPLOYMENT, name),
@@ -194,18 +205,25 @@ class Fleet:
             (SERVICE, name),
         ]
         deployments, secrets, services = await asyncio.gather(
-            *(
-                self._client.list(kind, namespace=namespace, field_selector=f"metadata.name={each}")
-                for kind, each in selectors
-            )
+            *(self._named(kind, each, namespace=namespace) for kind, each in selectors)
         )
-        primaries = [*deployments.items, *secrets.items]
+        primaries = [*deployments, *secrets]
         recorded = [obj for obj in primaries if _is_primary(obj)]
-        beside = {obj["metadata"]["namespace"]: obj for obj in services.items}
+        beside = {obj["metadata"]["namespace"]: obj for obj in services}
         return [
             Candidate(obj, await self._service(obj), beside.get(obj["metadata"]["namespace"]))
-            for obj in recorded or deployments.items
+            for obj in recorded or deployments
         ]
+
+    async def _named(self, kind: Kind, name: str, *, namespace: str | None) -> Sequence[Object]:
+        selector = f"metadata.name={name}"
+        try:
+            listing = await self._client.list(kind, namespace=namespace, field_selector=selector)
+        except ForbiddenError:
+            if kind != SECRET:
+                raise
+            return ()
+        return listing.items
 
     async def incomplete(self, desired: Desired, error: NotReadyError) -> Service:
         """Return the service that ``error`` is about, for whoever keeps a record of it."""
@@ -253,6 +271,18 @@ class Fleet:
         ):
             raise protection_error(desired.id, verb="deleted")
         await self._writer.delete(desired, timeout_seconds=timeout_seconds)
+
+    async def deletion(self, namespace: str, name: str) -> Deletion | None:
+        """Return what a delete of a service of any owner takes away, None where there is none.
+
+        Raises:
+            ConflictError: what was declared cannot be read.
+        """
+        return await read_deletion(self._client, namespace, name)
+
+    async def until_gone(self, deletion: Deletion, *, timeout_seconds: float) -> Sequence[Ref]:
+        """Wait until nothing of a deletion is there any more; return what is at the timeout."""
+        return await wait_until_gone(self._client, deletion, timeout_seconds=timeout_seconds)
 
     async def orphans(
         self, owner: str, *, known: Mapping[str, Collection[str]]

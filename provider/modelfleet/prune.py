@@ -27,7 +27,7 @@ from modelfleet.cluster.objects import (
 from modelfleet.cluster.ownership import incarnation_of
 from modelfleet.cluster.records import recorded_spec
 
-_APPLY_ORDER: Final = (
+OWNED_KINDS: Final = (
     SECRET,
     PERSISTENT_VOLUME_CLAIM,
     NETWORK_POLICY,
@@ -35,6 +35,7 @@ _APPLY_ORDER: Final = (
     POD_DISRUPTION_BUDGET,
     DEPLOYMENT,
 )
+"""What a service may own, in the order of an apply."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def orphans_of(objects: Iterable[Object], *, known: Mapping[str, Collection[str]
     """
     found = []
     for (namespace, _, name), same in groupby(sorted(objects, key=key_of), key=key_of):
-        group = sorted(same, key=lambda obj: _APPLY_ORDER.index(ref_of(obj).kind))
+        group = sorted(same, key=lambda obj: OWNED_KINDS.index(ref_of(obj).kind))
         incarnations = known.get(f"{namespace}/{name}")
         left = group if incarnations is None else _left_over(group, incarnations)
         for incarnation in dict.fromkeys(map(_incarnation, left)):

@@ -353,8 +353,8 @@ async def test_the_status_of_one_service_tells_what_its_pods_lack(
     status = await fleet.status(namespace, "qwen")
 
     assert status is not None
-    assert status.status == "CREATE_FAILED"
-    assert "registry.example.com/engine:1" in status.status_reason
+    assert status.service.status == "CREATE_FAILED"
+    assert "registry.example.com/engine:1" in status.service.status_reason
     assert await fleet.status(namespace, "other") is None
 
 
@@ -362,7 +362,7 @@ async def test_the_status_of_an_external_service_is_ready(fleet: Fleet, namespac
     await fleet.apply(desired(external(namespace)))
     status = await fleet.status(namespace, "qwen")
     assert status is not None
-    assert status.status == "READY"
+    assert status.service.status == "READY"
 
 
 async def test_only_pods_of_the_present_version_speak_for_it(fleet: Fleet, namespace: str) -> None:
@@ -372,7 +372,7 @@ async def test_only_pods_of_the_present_version_speak_for_it(fleet: Fleet, names
     await fleet.apply(updated(first, hosted(namespace)))
     status = await fleet.status(namespace, "qwen")
     assert status is not None
-    assert (status.status, status.status_reason) == ("READY", "")
+    assert (status.service.status, status.service.status_reason) == ("READY", "")
 
 
 async def test_objects_of_other_kinds_of_resources_are_no_services(

@@ -33,7 +33,7 @@ def event(
 
 
 def told(*events: Object, **how: Any) -> tuple[Event, ...]:
-    return events_about(events, is_about=lambda kind, name: name.startswith("qwen"), **how)
+    return events_about(events, is_about=lambda _, name: name.startswith("qwen"), **how)
 
 
 def test_what_happens_to_many_pods_is_one_line_with_their_number() -> None:

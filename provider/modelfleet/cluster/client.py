@@ -43,6 +43,9 @@ WATCH_SECONDS: Final = 300
 SILENCE_SECONDS: Final = 100.0
 """How long a watch may say nothing: bookmarks come every 60 to 75 seconds."""
 
+LOG_SILENCE_SECONDS: Final = 60.0
+"""How long a followed log may say nothing before it is asked for again from where it was."""
+
 _LOG_LIMIT_BYTES: Final = 65_536
 
 
@@ -253,6 +256,43 @@ class Client:
         except (NotFoundError, ImmutableFieldError):  # 400: the container has not started
             return ""
         return response.content.decode(errors="replace")
+
+    async def pod_log_lines(
+        self,
+        ref: Ref,
+        *,
+        container: str,
+        follow: bool = False,
+        previous: bool = False,
+        tail_lines: int | None = None,
+        since_seconds: int | None = None,
+        since_time: str = "",
+    ) -> AsyncGenerator[str, None]:
+        """Yield the lines of a container's log, the time in front of each, as they come.
+
+        With ``follow`` until the container ends, or has said nothing for a minute: that, as every
+        broken connection, is UnavailableError. Raises NotFoundError where there is no such pod, and
+        ImmutableFieldError where the container has not started. Not retried here. Wrap it in
+        ``contextlib.aclosing`` to leave it early.
+        """
+        parameters = _parameters(
+            container=container,
+            timestamps="true",
+            follow="true" if follow else "",
+            previous="true" if previous else "",
+            tailLines=tail_lines,
+            sinceSeconds=since_seconds,
+            sinceTime=since_time,
+        )
+        lines = self._transport.lines(
+            self._asked("log", ref),
+            f"{ref.path}/log",
+            parameters=parameters,
+            silence_seconds=LOG_SILENCE_SECONDS,
+        )
+        async with aclosing(lines):
+            async for line in lines:
+                yield line
 
     def upgraded(
         self,

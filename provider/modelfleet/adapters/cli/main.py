@@ -6,7 +6,9 @@ import sys
 
 import typer
 
-from modelfleet.adapters.cli import import_command, local
+from modelfleet.adapters.cli import import_command, local, status
+from modelfleet.adapters.cli.delete import delete
+from modelfleet.adapters.cli.logs import logs
 from modelfleet.adapters.cli.ls import ls
 from modelfleet.adapters.cli.options import EXIT_CODES, exit_codes
 from modelfleet.adapters.cli.prune import prune
@@ -16,10 +18,13 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Fleets of LLM inference services on Kubernetes GPUs.",
-    epilog=f"{EXIT_CODES} A command that has a third one says so in its help.",
+    epilog=exit_codes(also="where a command says what it means"),
 )
 app.add_typer(local.app, name="local")
 app.command(epilog=EXIT_CODES)(ls)
+app.command(epilog=exit_codes(also=status.MEANS))(status.status)
+app.command(epilog=EXIT_CODES)(logs)
+app.command(epilog=EXIT_CODES)(delete)
 app.command(epilog=EXIT_CODES)(prune)
 app.command("import", epilog=exit_codes(also="printed, but it cannot be taken over as it is"))(
     import_command.import_

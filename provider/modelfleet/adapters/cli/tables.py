@@ -29,10 +29,14 @@ def print_for_people(laid_out: Callable[[int], Iterable[RenderableType]]) -> Non
 
 
 def table_of(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], *, may_break: Sequence[str] = ()
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    may_break: Sequence[str] = (),
+    has_header: bool = True,
 ) -> Table:
     """Return a table without lines; only what stands in columns that ``may_break`` is broken."""
-    table = Table(box=None, pad_edge=False, header_style=None)
+    table = Table(box=None, pad_edge=False, header_style=None, show_header=has_header)
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column not in may_break)
     for row in rows:

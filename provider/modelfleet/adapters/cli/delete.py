@@ -1,0 +1,114 @@
+"""``modelfleet delete``: takes one service away, once its name was typed again. Translates only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+import typer
+
+from modelfleet.adapters.cli.connection import ask_fleet
+from modelfleet.adapters.cli.naming import Address, find_service
+from modelfleet.adapters.cli.options import (
+    Context,
+    Kubeconfig,
+    Name,
+    Namespace,
+    Output,
+    OutputOption,
+)
+from modelfleet.desired import protection_error
+from modelfleet.errors import ConfigError, NotFoundError, NotReadyError
+from modelfleet.fleet import Deletion, Fleet
+
+SECONDS_FOR_THE_REST: Final = 30
+"""How long what holds no pods may take to go: the garbage collector is asynchronous."""
+
+
+def delete(
+    name: Name,
+    namespace: Namespace = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, for scripts.")] = False,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Delete a service that no program declares any more, after asking for its name again.
+
+    Waits until it is gone. A protected service is refused.
+    """
+    address = Address.of(name, namespace)
+
+    async def asked(fleet: Fleet) -> Deletion:
+        service = await find_service(fleet, address)
+        deletion = await fleet.deletion(service.namespace, service.name)
+        if deletion is None:
+            raise NotFoundError(f"{service.kind} {service.id}", "was deleted just now")
+        return deletion
+
+    deletion = ask_fleet(asked, kubeconfig=kubeconfig, context=context)
+    if deletion.desired.spec.deletion_protection:
+        raise protection_error(deletion.desired.id, verb="deleted")
+    for line in consequences_of(deletion):
+        typer.echo(line, err=output is Output.JSON)
+    if not yes:
+        _confirm(deletion)
+
+    async def deleted(fleet: Fleet) -> None:
+        await fleet.delete(deletion.desired)
+        left = await fleet.until_gone(deletion, timeout_seconds=SECONDS_FOR_THE_REST)
+        if left:
+            raise NotReadyError(
+                deletion.desired.subject,
+                (
+                    f"is deleted, but for {', '.join(map(str, left))}, which does not go.",
+                    "Look at the finalizers (kubectl describe).",
+                ),
+            )
+
+    ask_fleet(deleted, kubeconfig=kubeconfig, context=context)
+    if output is Output.JSON:
+        typer.echo(json.dumps(_document(deletion), indent=2))
+    else:
+        typer.echo(f"Deleted {deletion.desired.subject}.")
+
+
+def consequences_of(deletion: Deletion) -> Iterator[str]:
+    """Yield what a deletion takes away, and what brings it back, line by line."""
+    service = deletion.service
+    yield f"{deletion.desired.subject} of {service.owner} is going to be deleted:"
+    for ref in deletion.objects:
+        yield f"  {ref}"
+    if deletion.pods:
+        pods = "1 pod ends" if deletion.pods == 1 else f"{deletion.pods} pods end"
+        yield f"{pods}, {service.gpus} GPUs become free."
+    yield (
+        f"A Pulumi program of {service.owner} that still declares it makes it anew with its next "
+        "refresh and up: take it out of the program, too."
+    )
+
+
+def _confirm(deletion: Deletion) -> None:
+    """Ask for the name. Raises ConfigError where it is not typed."""
+    name = deletion.service.name
+    try:
+        typed = typer.prompt("Type its name to delete it", err=True, default="", show_default=False)
+    except typer.Abort:
+        typed = ""
+    if typed.strip() != name:
+        raise ConfigError(
+            "Nothing was deleted: the name was not typed.",
+            hint=f"Type {name}, or say --yes where nobody can be asked.",
+        )
+
+
+def _document(deletion: Deletion) -> dict[str, object]:
+    return {
+        "namespace": deletion.service.namespace,
+        "name": deletion.service.name,
+        "owner": deletion.service.owner,
+        "objects": [str(ref) for ref in deletion.objects],
+        "gpus": deletion.service.gpus,
+        "deleted": True,
+    }

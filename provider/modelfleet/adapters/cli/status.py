@@ -1,0 +1,143 @@
+"""``modelfleet status``: one service in full, for people and for programs. Translates only.
+
+Exit codes: 0 it serves, or is stopped, as declared; 1 failed or not found; 2 wrong usage; 3 it
+exists, but does not, or not yet, serve as declared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import typer
+from rich.console import RenderableType
+
+from modelfleet.adapters.cli.connection import ask_fleet
+from modelfleet.adapters.cli.naming import Address, find_service
+from modelfleet.adapters.cli.options import (
+    QUALIFIED,
+    Context,
+    Kubeconfig,
+    Name,
+    Namespace,
+    Output,
+    OutputOption,
+)
+from modelfleet.adapters.cli.tables import age_of, print_for_people, table_of
+from modelfleet.cluster.events import Event
+from modelfleet.errors import NotFoundError
+from modelfleet.fleet import Fleet, Report
+from modelfleet.report import PodReport
+
+MEANS: Final = "it exists, but does not, or not yet, serve as declared"
+
+_PODS: Final = ("POD", "NODE", "PHASE", "READY", "RESTARTS", "AGE", "LACKS")
+_EVENTS: Final = ("AGE", "TIMES", "ABOUT", "REASON", "MESSAGE")
+
+
+def status(
+    name: Name,
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show one service: rollout, pods, what they lack and what to change, and recent events."""
+    address = Address.of(name, namespace)
+
+    async def asked(fleet: Fleet) -> Report:
+        service = await find_service(fleet, address)
+        report = await fleet.status(service.namespace, service.name)
+        if report is None:
+            raise NotFoundError(f"{service.kind} {service.id}", "was deleted just now")
+        return report
+
+    report = ask_fleet(asked, kubeconfig=kubeconfig, context=context)
+    if output is Output.JSON:
+        typer.echo(json.dumps(document_of(report), indent=2))
+    else:
+        print_for_people(lambda _: list(laid_out(report, now=datetime.now(UTC))))
+    raise typer.Exit(0 if report.serves_as_declared else QUALIFIED)
+
+
+def document_of(report: Report) -> dict[str, Any]:
+    """Return the report for programs; ``service`` is what ``ls`` says of it."""
+    rollout = report.rollout
+    return {
+        "service": asdict(report.service),
+        "base_url": report.base_url,
+        "rollout": rollout
+        and {
+            "replicas": rollout.replicas,
+            "updated": rollout.updated,
+            "ready": report.service.ready_replicas,
+            "available": rollout.available,
+            "former": rollout.old,
+            "told": rollout.told,
+        },
+        "pods": [asdict(pod) for pod in report.pods],
+        "diagnosis": [{**asdict(each), "sentence": each.sentence} for each in report.diagnosis],
+        "events": [asdict(event) for event in report.events],
+    }
+
+
+def laid_out(report: Report, *, now: datetime) -> Iterator[RenderableType]:
+    """Yield the report for people, part by part."""
+    service = report.service
+    yield f"{service.kind} {service.id}: {service.status}\n"
+    facts = _facts(report, now=now)
+    yield table_of(("fact", "value"), facts, may_break=("value",), has_header=False)
+    if report.pods:
+        yield ""
+        yield table_of(_PODS, [_pod(pod, now=now) for pod in report.pods], may_break=("POD",))
+    # Told here as long as nobody has looked into it: such as that its controller is yet to come.
+    sentences = [each.sentence for each in report.diagnosis] or [service.status_reason]
+    if any(sentences):
+        yield "\nWhy:"
+        for sentence in sentences:
+            yield f"- {sentence}"
+    if report.events:
+        yield ""
+        rows = [_event(event, now=now) for event in report.events]
+        yield table_of(_EVENTS, rows, may_break=("ABOUT", "MESSAGE"))
+
+
+def _facts(report: Report, *, now: datetime) -> Iterator[tuple[str, str]]:
+    service, rollout = report.service, report.rollout
+    yield "model", service.model
+    yield "called", service.access_name
+    yield "base_url", report.base_url
+    yield "owner", service.owner
+    changed = age_of(service.last_updated_at, now=now)
+    yield "age", f"{age_of(service.created_at, now=now)}, last changed {changed} ago"
+    if rollout is not None:
+        counts = f"{rollout.updated} updated, {service.ready_replicas} ready"
+        yield "replicas", f"{rollout.replicas} declared, {counts}, {rollout.available} available"
+        yield "rollout", rollout.told
+    if service.gpus:
+        yield "GPUs", str(service.gpus)
+
+
+def _pod(pod: PodReport, *, now: datetime) -> Sequence[str]:
+    return (
+        pod.name,
+        pod.node or "-",
+        pod.phase,
+        "yes" if pod.is_ready else "no",
+        str(pod.restarts),
+        age_of(pod.created_at, now=now),
+        pod.lacks or ("-" if not pod.is_former else "(former version)"),
+    )
+
+
+def _event(event: Event, *, now: datetime) -> Sequence[str]:
+    return (
+        age_of(event.last_at, now=now),
+        str(event.count),
+        event.about,
+        event.reason,
+        event.message,
+    )
