@@ -40,6 +40,7 @@ from modelfleet.errors import (
     NotReadyError,
 )
 from modelfleet.service import STOPPED, Service, service_of
+from modelfleet.spec.fields import secret_name_and_key
 
 BASE_PATH: Final = "/v1"
 
@@ -49,12 +50,14 @@ class Target:
     """A service that somebody wants to talk to, as it was found.
 
     ``model_type`` is what it does, in the words of ``ModelType``; ``models`` are the names that it
-    answers to, the one to use first, none where nobody declared any. ``primary`` may hold a key.
+    answers to, the one to use first, none where nobody declared any; ``credential_name`` is the
+    Secret, and key in it, that an external service is called with. ``primary`` may hold a key.
     """
 
     service: Service
     model_type: str
     models: tuple[str, ...]
+    credential_name: str | None
     primary: Object = field(repr=False)
 
     @property
@@ -64,11 +67,11 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Address:
-    """Where a service answers for as long as it is held open: an OpenAI-compatible base URL.
+class Endpoint:
+    """Where a service answers while it is held open: an OpenAI-compatible base URL.
 
-    ``api_key`` is the one of an external service, if it has one; ``pod`` names the pod that a
-    hosted service is reached at.
+    ``api_key`` is the one of an external service, as far as there is one that may be read; ``pod``
+    names the pod at which a hosted service is reached, by ``forward``.
     """
 
     base_url: str
@@ -114,7 +117,7 @@ async def target_of(client: Client, name: str, *, namespace: str | None = None) 
 
 
 @asynccontextmanager
-async def reached(client: Client, target: Target) -> AsyncIterator[Address]:
+async def reached(client: Client, target: Target) -> AsyncIterator[Endpoint]:
     """Hold an address of ``target`` open.
 
     Raises:
@@ -123,15 +126,12 @@ async def reached(client: Client, target: Target) -> AsyncIterator[Address]:
         UnavailableError: the API server, or the pod's node, cannot be reached.
     """
     if not target.is_hosted:
-        data = target.primary.get("data") or {}
-        key = data.get("api_key")
-        base_url = base64.b64decode(data.get("base_url", "")).decode()
-        yield Address(base_url, api_key=base64.b64decode(key).decode() if key else None)
+        yield Endpoint(_text_in(target.primary, "base_url"), api_key=await _key(client, target))
         return
     pod = await _ready_pod(client, target)
     port = await _port(client, target, pod)
     async with port_forward(client, ref_of(pod), port=port) as forward:
-        yield Address(forward.url + BASE_PATH, pod=str(pod["metadata"]["name"]), forward=forward)
+        yield Endpoint(forward.url + BASE_PATH, pod=str(pod["metadata"]["name"]), forward=forward)
 
 
 async def _named(client: Client, kind: Kind, name: str, *, namespace: str | None) -> list[Object]:
@@ -151,8 +151,27 @@ def _target(primary: Object) -> Target:
         service,
         model_type=str(spec.get("model_type") or "llm"),
         models=tuple(dict.fromkeys([*own, *map(str, declared)])),
+        credential_name=spec.get("credential_name"),
         primary=primary,
     )
+
+
+async def _key(client: Client, target: Target) -> str | None:
+    """Return the key of an external service: its own, or that of the Secret it names."""
+    if own := _text_in(target.primary, "api_key"):
+        return own
+    if target.credential_name is None:
+        return None
+    name, key = secret_name_and_key(target.credential_name)
+    try:
+        secret = await client.get(Ref(SECRET, target.service.namespace, name))
+    except ForbiddenError:
+        return None
+    return _text_in(secret or {}, key) or None
+
+
+def _text_in(secret: Object, key: str) -> str:
+    return base64.b64decode((secret.get("data") or {}).get(key) or "").decode()
 
 
 async def _ready_pod(client: Client, target: Target) -> Object:

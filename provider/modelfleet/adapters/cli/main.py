@@ -7,6 +7,7 @@ import sys
 import typer
 
 from modelfleet.adapters.cli import import_command, local, status
+from modelfleet.adapters.cli.chat import chat
 from modelfleet.adapters.cli.delete import delete
 from modelfleet.adapters.cli.logs import logs
 from modelfleet.adapters.cli.ls import ls
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 app.add_typer(local.app, name="local")
 app.command(epilog=EXIT_CODES)(ls)
+app.command(epilog=EXIT_CODES)(chat)
 app.command(epilog=exit_codes(also=status.MEANS))(status.status)
 app.command(epilog=EXIT_CODES)(logs)
 app.command(epilog=EXIT_CODES)(delete)
