@@ -14,7 +14,7 @@ from pathlib import Path
 from modelfleet.local.errors import LocalError
 from modelfleet.local.images.archive import Config, manifest_of, write_archive
 from modelfleet.local.images.debian import make_root_filesystem
-from modelfleet.local.images.description import Image, Python, described_images
+from modelfleet.local.images.description import Image, Python, described_images, is_program
 from modelfleet.local.images.keys import architecture
 from modelfleet.local.images.programs import compiled_program, required_programs
 from modelfleet.local.images.whole import FETCH_HINT, Work, made_whole, whole_folder
@@ -128,7 +128,7 @@ def _place(file: Path, target: Path) -> None:
     """Copy a file for everybody to read, and to run if its owner may run it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(file, target)
-    target.chmod(0o755 if file.stat().st_mode & 0o100 else 0o644)
+    target.chmod(0o755 if is_program(file) else 0o644)
 
 
 def _install_python(image: Image, python: Python, *, tree: Path, work: Work) -> None:

@@ -139,8 +139,17 @@ class Image:
             self.parent.key if self.parent else "",
             *(program_key(self, program) for program in self.described.programs.values()),
             *((self.folder / name).read_bytes() for name in beside),
-            *((self.folder / name).read_bytes() for name in self.described.files.values()),
+            *(_file_key(self.folder / name) for name in self.described.files.values()),
         )
+
+
+def _file_key(path: Path) -> str:
+    return content_key(path.read_bytes(), "program" if is_program(path) else "")
+
+
+def is_program(path: Path) -> bool:
+    """Whether a file beside a description is to be run, by the mode of its owner."""
+    return bool(path.stat().st_mode & 0o100)
 
 
 def program_key(image: Image, program: Program) -> str:
