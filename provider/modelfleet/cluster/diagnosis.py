@@ -15,7 +15,7 @@ from typing import Final
 
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.container_state import Container, short
-from modelfleet.cluster.events import last_seen
+from modelfleet.cluster.events import by_time
 from modelfleet.cluster.masking import masked, without_values
 from modelfleet.cluster.objects import EVENT, Object, ref_of
 from modelfleet.cluster.pod_state import containers
@@ -92,7 +92,7 @@ async def _events(
     except ModelFleetError as error:
         return [f"Its events cannot be read: {short(str(error))}".rstrip(".")]
     told: dict[str, None] = {}
-    for event in sorted(mine, key=last_seen, reverse=True):
+    for event in sorted(mine, key=by_time, reverse=True):
         why, message = event.get("reason", ""), short(str(event.get("message", ""))).rstrip(".")
         warned = event.get("type") == "Warning" and why not in _REPEATS
         known = message.removeprefix("Error: ") in reason.text

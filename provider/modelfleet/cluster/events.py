@@ -60,16 +60,21 @@ def events_about(
     about a namesake. ``secrets`` are values that must not be repeated.
     """
     groups: dict[tuple[str, ...], list[Object]] = {}
-    for event in sorted(events, key=last_seen):
+    for event in sorted(events, key=by_time):
         kind, name = _subject(event)
-        if is_about(kind, name) and last_seen(event) >= since:
+        if is_about(kind, name) and by_time(event) >= since.removesuffix("Z"):
             groups.setdefault(_cause(event), []).append(event)
-    newest = sorted(groups.values(), key=lambda same: last_seen(same[-1]))[-limit:]
+    newest = sorted(groups.values(), key=lambda same: by_time(same[-1]))[-limit:]
     return tuple(_told(same, secrets) for same in newest)
 
 
+def by_time(event: Object) -> str:
+    """Return what events sort by: some tell fractions of a second, and some do not."""
+    return last_seen(event).removesuffix("Z")
+
+
 def last_seen(event: Object) -> str:
-    """Return when the event last happened; RFC 3339 times sort as text."""
+    """Return when the event last happened (RFC 3339 in UTC)."""
     series: Mapping[str, str] = event.get("series") or {}
     return str(
         series.get("lastObservedTime")

@@ -9,6 +9,7 @@ them: masking is for those who show them.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -26,6 +27,13 @@ AGAIN_SECONDS: Final = 1.0
 _LINES_AHEAD: Final = 1_000
 
 Notice = Callable[[str], None]
+
+_Instant = tuple[datetime, str]
+"""A time by its second and its nanoseconds, of which ``datetime`` keeps micro only."""
+
+_TIME: Final = re.compile(
+    r"(?P<second>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.(?P<fraction>\d+))?(?P<zone>Z|[+-]\d\d:\d\d)"
+)
 
 
 @dataclass(frozen=True)
@@ -64,10 +72,14 @@ async def read_logs(
             tail_lines=wanted.tail_lines,
             since_seconds=wanted.since_seconds,
         )
+        is_empty = True
         try:
             async with aclosing(lines):
                 async for line in lines:
+                    is_empty = False
                     yield _parted(ref, line)
+            if is_empty:
+                on_notice(f"{ref}: there is nothing in its log")
         except (NotFoundError, ImmutableFieldError) as error:  # 400: it has not started
             on_notice(error.message)
 
@@ -131,7 +143,7 @@ class _Listener:
         self._wanted = wanted
         self._on_notice = on_notice
         self._noticed = ""
-        self._last: datetime | None = None
+        self._last: _Instant | None = None
 
     async def run(self, heard: asyncio.Queue[LogLine]) -> None:
         while True:
@@ -151,14 +163,13 @@ class _Listener:
             follow=True,
             tail_lines=self._wanted.tail_lines if is_first else None,
             since_seconds=self._wanted.since_seconds if is_first else None,
-            since_time=_whole_second(self._last) if self._last else "",
+            since_time=_second_of(self._last) if self._last else "",
         )
         known_until, is_new = self._last, True
         async with aclosing(lines):
             async for text in lines:
                 line = _parted(self._ref, text)
-                if line.time:
-                    time = datetime.fromisoformat(line.time)
+                if time := _instant(line.time):
                     # Asked for by the second, what was heard of that second comes again.
                     is_new = known_until is None or time > known_until
                     self._last = time if is_new else self._last
@@ -177,13 +188,16 @@ class _Listener:
 def _parted(ref: Ref, line: str) -> LogLine:
     """Return a line of the server, time and text; it may be the rest of a broken one, with none."""
     time, _, text = line.partition(" ")
-    try:
-        if datetime.fromisoformat(time).tzinfo is not None:
-            return LogLine(ref.name, time, text)
-    except ValueError:
-        pass
-    return LogLine(ref.name, "", line)
+    return LogLine(ref.name, time, text) if _instant(time) else LogLine(ref.name, "", line)
 
 
-def _whole_second(time: datetime) -> str:
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _instant(time: str) -> _Instant | None:
+    """Return an RFC 3339 time to compare by, None where ``time`` is something else."""
+    if not (found := _TIME.fullmatch(time)):
+        return None
+    second = datetime.fromisoformat(found["second"] + found["zone"])
+    return second, (found["fraction"] or "").ljust(9, "0")
+
+
+def _second_of(time: _Instant) -> str:
+    return time[0].astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from typing import Annotated, Final
 
@@ -82,7 +83,8 @@ def consequences_of(deletion: Deletion) -> Iterator[str]:
         yield f"  {ref}"
     if deletion.pods:
         pods = "1 pod ends" if deletion.pods == 1 else f"{deletion.pods} pods end"
-        yield f"{pods}, {service.gpus} GPUs become free."
+        gpus = "1 GPU becomes free" if service.gpus == 1 else f"{service.gpus} GPUs become free"
+        yield f"{pods}, {gpus}." if service.gpus else f"{pods}."
     yield (
         f"A Pulumi program of {service.owner} that still declares it makes it anew with its next "
         "refresh and up: take it out of the program, too."
@@ -96,6 +98,8 @@ def _confirm(deletion: Deletion) -> None:
         typed = typer.prompt("Type its name to delete it", err=True, default="", show_default=False)
     except typer.Abort:
         typed = ""
+    if not sys.stdin.isatty():
+        typer.echo(err=True)  # nobody's Enter has ended the line of the question
     if typed.strip() != name:
         raise ConfigError(
             "Nothing was deleted: the name was not typed.",
