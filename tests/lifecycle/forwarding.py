@@ -11,7 +11,7 @@ import json
 import socketserver
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -35,16 +35,21 @@ GUARDED_ENGINE: Final = 8001
 
 SOURCE_BYTES: Final = 32 * 1024 * 1024
 SLOW_SECONDS: Final = 1.0
+THINKING_SECONDS: Final = 30.0
 API_KEY: Final = "not-a-real-key"
 
 
 @dataclass(frozen=True)
 class Forwarding:
-    """The plane, and a user who may do what `modelfleet chat` needs, and no more."""
+    """The plane, and a user who may do what `modelfleet chat` needs, and no more.
+
+    ``servers`` are the ports of this machine that ports of pods lead to.
+    """
 
     plane: Plane
     api: Api
     chat_kubeconfig: Path
+    servers: Mapping[int, int]
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +86,7 @@ def forwarding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forwarding]
         plane.up(gpus="l4-24gb:1x1", chaos=True, stage_files=[stages])
         api = stack.enter_context(plane.api())
         kubeconfig = least_kubeconfig(plane, api, folder, user="chatter", role="rbac-chat.yaml")
-        yield Forwarding(plane, api, kubeconfig)
+        yield Forwarding(plane, api, kubeconfig, servers)
 
 
 @contextmanager
@@ -210,6 +215,11 @@ class _Engine(BaseHTTPRequestHandler):
             if said == "break off":
                 self.chunk({"error": {"message": "the engine has died", "code": 500}})
                 return
+            if said == "vanish":
+                self.close_connection = True
+                return
+            if said == "think":
+                time.sleep(THINKING_SECONDS)
         last = [{"index": 0, "delta": {}, "finish_reason": "stop"}]
         self.chunk({**head, "choices": last})
         self.chunk({**head, "choices": [], "usage": USAGE})
