@@ -5,10 +5,10 @@ STACK ?= dev
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test check format golden generate lock bench faults
+.PHONY: help setup setup-root up down test check format golden generate lock bench faults
 
 help: ## list what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 setup: .venv/.locked ## the project's own virtual environment, exactly as locked
 
@@ -19,6 +19,11 @@ setup: .venv/.locked ## the project's own virtual environment, exactly as locked
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
+
+setup-root: setup ## as root on Debian or Ubuntu: the packages that real pods need
+	@apt-get update --quiet=2
+	@DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends \
+		$$($(BIN)/modelfleet local requirements --packages)
 
 up: setup ## converge the dev fleet on a local cluster, with a real engine
 	@STACK=$(STACK) sh stacks/up.sh

@@ -48,11 +48,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        _remove(_RUNS / os.environ[_RUN_VARIABLE])
+        for folder in _RUNS.glob(f"{os.environ[_RUN_VARIABLE]}*"):
+            _remove(folder)
 
 
 def _is_alive(run: str) -> bool:
-    pid, _, started = run.partition("-")
+    pid, started, *_ = run.split("-")
     try:
         return f"{psutil.Process(int(pid)).create_time():.0f}" == started
     except (psutil.NoSuchProcess, ValueError):
@@ -70,6 +71,14 @@ def plane() -> Plane:
     """The plane of this test run, with GPU nodes of three models and the chaos nodes."""
     plane = Plane(_RUNS / os.environ[_RUN_VARIABLE])
     plane.up(gpus=_GPUS, chaos=True)
+    return plane
+
+
+@pytest.fixture(scope="session")
+def real_plane() -> Plane:
+    """The plane of this test run that has real nodes, and hardly any other."""
+    plane = Plane(_RUNS / f"{os.environ[_RUN_VARIABLE]}-pods")
+    plane.up(gpus="h100-80gb:8x1", pods=True)
     return plane
 
 

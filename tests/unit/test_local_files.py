@@ -15,6 +15,8 @@ from modelfleet.errors import ConfigError
 from modelfleet.local import LocalError, folders
 from modelfleet.local.components import Ports
 from modelfleet.local.credentials import (
+    ADMIN,
+    LIMITED,
     certificate_authority,
     kubeconfig,
     service_account_key,
@@ -58,7 +60,7 @@ def test_secrets_are_made_once_random_and_for_their_owner_only(tmp_path: Path) -
     assert write_credentials(tmp_path / "one")
     assert write_credentials(tmp_path / "two")
     one, two = tokens(tmp_path / "one"), tokens(tmp_path / "two")
-    assert len({*one.values(), *two.values()}) == 4
+    assert len({*one.values(), *two.values()}) == len(one) + len(two)
     for name in ("tokens.csv", "service-account.key"):
         assert stat.S_IMODE((tmp_path / "one" / name).stat().st_mode) == 0o600
     (tmp_path / "one" / "certificates" / "apiserver.crt").touch()
@@ -69,9 +71,22 @@ def test_secrets_are_made_once_random_and_for_their_owner_only(tmp_path: Path) -
 def test_the_limited_user_is_in_no_group(tmp_path: Path) -> None:
     (tmp_path / "certificates").mkdir()
     write_credentials(tmp_path)
-    admin, limited = (tmp_path / "tokens.csv").read_text().splitlines()
-    assert admin.endswith('"system:masters"')
-    assert limited.count(",") == 2
+    lines = (tmp_path / "tokens.csv").read_text().splitlines()
+    users = {user: groups for _, user, _, *groups in (line.split(",") for line in lines)}
+    assert users[ADMIN] == ['"system:masters"']
+    assert users[LIMITED] == []
+    assert users["system:node:pods-0"] == ['"system:nodes"']
+
+
+def test_tokens_that_a_later_release_wants_come_beside_those_there_were(tmp_path: Path) -> None:
+    certificates = tmp_path / "certificates"
+    certificates.mkdir()
+    (certificates / "apiserver.crt").touch()
+    (tmp_path / "service-account.key").touch()
+    (tmp_path / "tokens.csv").write_text(f'old,{ADMIN},{ADMIN},"system:masters"\n')
+    assert write_credentials(tmp_path)
+    assert tokens(tmp_path)[ADMIN] == "old"
+    assert tokens(tmp_path)[LIMITED]
 
 
 def test_a_kubeconfig_verifies_the_server_and_needs_no_other_file() -> None:

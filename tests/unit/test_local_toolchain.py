@@ -15,6 +15,7 @@ from modelfleet.local.toolchain import (
     ETCD,
     FAMILIES,
     KUBERNETES,
+    NODE_FAMILIES,
     PULUMI,
     Family,
     fits,
@@ -22,7 +23,7 @@ from modelfleet.local.toolchain import (
 )
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("family", [*FAMILIES, *NODE_FAMILIES], ids=lambda family: family.name)
 def test_every_family_ships_its_pins_with_checksums_and_its_tools(family: Family) -> None:
     go_mod = (family.pins / "go.mod").read_text()
     assert family.version.startswith("v")

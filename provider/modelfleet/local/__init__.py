@@ -1,4 +1,6 @@
-"""A real Pulumi engine and a real Kubernetes control plane on this machine, with fake GPU nodes.
+"""A real Pulumi engine and a real Kubernetes control plane on this machine.
+
+Its nodes are fake, as many as are asked for; as root on Linux two more can be real, and run pods.
 
 ::
 

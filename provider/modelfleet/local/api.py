@@ -92,6 +92,18 @@ class Api:
         }
         self._apply(f"{path}/status", status)
 
+    def bind_role(self, name: str, *, role: str, user: str) -> None:
+        """Give a user what a ClusterRole grants, in the whole cluster."""
+        group = "rbac.authorization.k8s.io"
+        binding = {
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
+            "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
+        }
+        self._apply(f"/apis/{group}/v1/clusterrolebindings/{name}", binding)
+
     def remove_node(self, name: str) -> None:
         """Delete a node and the pods on it, at once: nothing runs there that could be drained."""
         self._delete(f"/api/v1/nodes/{name}")

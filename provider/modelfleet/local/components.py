@@ -6,7 +6,7 @@ folder, which is how :mod:`modelfleet.local.processes` recognises it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,15 +47,21 @@ def server_url(ports: Ports) -> str:
 
 
 def command_lines(
-    *, folder: Path, ports: Ports, programs: Mapping[str, Path], kwok_config: Path
+    *,
+    folder: Path,
+    ports: Ports,
+    programs: Mapping[str, Path],
+    kwok_config: Path,
+    for_kubelets: Sequence[str] = (),
 ) -> dict[str, list[str]]:
     """The command line of each program, in the order to start them.
 
-    ``folder`` is the plane's own, absolute; ``programs`` are the binaries by name.
+    ``folder`` is the plane's own, absolute; ``programs`` are the binaries by name;
+    ``for_kubelets`` are what the API server is told of real nodes.
     """
     arguments = {
         ETCD: _etcd(folder),
-        API_SERVER: _api_server(folder, ports=ports),
+        API_SERVER: [*_api_server(folder, ports=ports), *for_kubelets],
         CONTROLLER_MANAGER: [
             f"--kubeconfig={folder}/kubeconfig",
             "--leader-elect=false",
@@ -96,7 +102,7 @@ def _api_server(folder: Path, *, ports: Ports) -> list[str]:
         f"--secure-port={ports.api_server}",
         f"--cert-dir={folder}/certificates",
         f"--token-auth-file={folder}/tokens.csv",
-        "--authorization-mode=RBAC",
+        "--authorization-mode=Node,RBAC",
         f"--service-account-issuer=https://{HOST}",
         f"--service-account-key-file={folder}/service-account.key",
         f"--service-account-signing-key-file={folder}/service-account.key",

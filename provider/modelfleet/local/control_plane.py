@@ -29,6 +29,7 @@ from modelfleet.local.components import (
     server_url,
 )
 from modelfleet.local.errors import LocalError
+from modelfleet.local.pods.real_nodes import for_kubelets
 from modelfleet.local.progress import Progress
 from modelfleet.local.settings import Settings, become_free, free_ports
 from modelfleet.local.tools import Tools
@@ -116,6 +117,9 @@ class ControlPlane:
             ports=settings.ports,
             programs=self._tools.programs,
             kwok_config=self._write_kwok_config(settings),
+            for_kubelets=(
+                for_kubelets(self._folder, block=settings.block) if settings.pods else ()
+            ),
         )
         # A client finds a server again that was away, but only after half a minute or more of
         # waiting longer each time; so all that relies on a program is started after it.

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 import secrets
+import subprocess
 from base64 import b64encode
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -16,6 +18,17 @@ from modelfleet.local.errors import LocalError
 
 ADMIN = "admin"
 LIMITED = "modelfleet"
+
+# Users by name with the groups whose rights they have: one for everything, one in no group, whose
+# rights are what a test or a person grants it, and those of real nodes.
+_USERS = {
+    ADMIN: ("system:masters",),  # the group that RBAC never refuses
+    LIMITED: (),
+    "system:node:pods-0": ("system:nodes",),
+    "system:node:pods-1": ("system:nodes",),
+    "system:kube-proxy": (),
+    "system:coredns": (),
+}
 
 # A P-256 private key in DER (SEC 1): version 1, the number, the curve. Any number below the
 # curve's order is a key, so 32 random bytes under a first byte of at most 0xfe will do, and no
@@ -37,12 +50,14 @@ def write_private(path: Path, text: str) -> None:
 
 def write_credentials(folder: Path) -> bool:
     """Make the token file and the service account key if one is missing; whether it was."""
-    tokens, key = folder / "tokens.csv", folder / "service-account.key"
+    file, key = folder / "tokens.csv", folder / "service-account.key"
     certificate = folder / "certificates" / "apiserver.crt"
-    if tokens.exists() and key.exists() and certificate.exists():
+    known = tokens(folder) if file.exists() else {}
+    if known.keys() >= _USERS.keys() and key.exists() and certificate.exists():
         return False
-    write_private(tokens, token_file(admin=_random_token(), limited=_random_token()))
-    write_private(key, service_account_key(secrets.token_bytes(32)))
+    write_private(file, token_file({user: known.get(user) or _random_token() for user in _USERS}))
+    if not key.exists():
+        write_private(key, service_account_key(secrets.token_bytes(32)))
     return True
 
 
@@ -56,15 +71,13 @@ def write_kubeconfigs(folder: Path, *, server: str) -> None:
         write_private(folder / name, text)
 
 
-def token_file(*, admin: str, limited: str) -> str:
-    """The API server's static tokens: one for everything, one for a user in no group.
-
-    What the second may do is what a ClusterRole grants to the user ``modelfleet``.
-    """
-    return (
-        f'{admin},{ADMIN},{ADMIN},"system:masters"\n'  # the group that RBAC never refuses
-        f"{limited},{LIMITED},{LIMITED}\n"
-    )
+def token_file(given: Mapping[str, str]) -> str:
+    """The API server's static tokens, ``given`` by user name, with every user's groups."""
+    lines = []
+    for user, token in given.items():
+        groups = _USERS[user]
+        lines.append(f"{token},{user},{user}" + (f',"{",".join(groups)}"' if groups else ""))
+    return "\n".join(lines) + "\n"
 
 
 def tokens(folder: Path) -> dict[str, str]:
@@ -95,15 +108,26 @@ def certificate_authority(server_certificate: str) -> str:
     return str(blocks[1])
 
 
-def kubeconfig(*, server: str, certificate_authority: str, user: str, token: str) -> str:
-    """A kubeconfig in YAML with everything embedded, so that it can be copied and moved."""
+def kubeconfig(
+    *,
+    server: str,
+    certificate_authority: str,
+    user: str,
+    token: str,
+    tls_server_name: str | None = None,
+) -> str:
+    """A kubeconfig in YAML with everything embedded, so that it can be copied and moved.
+
+    ``tls_server_name`` is what the server's certificate names, where that is not its address.
+    """
     ca = b64encode(certificate_authority.encode()).decode()
+    cluster = {"server": server, "certificate-authority-data": ca}
+    if tls_server_name is not None:
+        cluster["tls-server-name"] = tls_server_name
     document = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [
-            {"name": "local", "cluster": {"server": server, "certificate-authority-data": ca}}
-        ],
+        "clusters": [{"name": "local", "cluster": cluster}],
         "users": [{"name": user, "user": {"token": token}}],
         "contexts": [
             {"name": "local", "context": {"cluster": "local", "user": user}},
@@ -115,3 +139,30 @@ def kubeconfig(*, server: str, certificate_authority: str, user: str, token: str
 
 def _random_token() -> str:
     return secrets.token_urlsafe(32)
+
+
+def kubelet_client(folder: Path) -> tuple[Path, Path]:
+    """The certificate and key with which the API server comes to kubelets, made when missing.
+
+    It signs itself, and kubelets let in nobody else. Raises LocalError when openssl fails.
+    """
+    certificate = folder / "certificates" / "kubelet-client.crt"
+    key = certificate.with_suffix(".key")
+    if not (certificate.exists() and key.exists()):
+        command = [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+        ]
+        command += ["-nodes", "-days", "3650", "-subj", "/O=modelfleet/CN=kube-apiserver"]
+        command += ["-addext", "extendedKeyUsage=clientAuth"]
+        command += ["-keyout", str(key), "-out", str(certificate)]
+        reply = subprocess.run(command, capture_output=True, text=True, check=False)
+        if reply.returncode != 0:
+            raise LocalError(f"openssl: no certificate could be made: {reply.stderr.strip()}")
+        key.chmod(0o600)
+    return certificate, key

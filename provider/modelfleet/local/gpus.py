@@ -69,6 +69,9 @@ CATALOGUE: dict[str, GpuModel] = {
     "mi325x-256gb": _amd("AMD_Instinct_MI325X_OAM", 256, "74a5", 304),
 }
 
+REAL_GPU = _nvidia("Local-CPU", 1024, "none", (0, 0))
+"""What real nodes offer as GPUs: the machine's processor under another name."""
+
 
 @dataclass(frozen=True)
 class GpuPool:

@@ -1,4 +1,4 @@
-"""Fake nodes: what they look like (pure), and making a cluster have exactly those (I/O).
+"""Nodes: what they look like (pure), and making a cluster have exactly those (I/O).
 
 A node belongs to a pool; converging one pool never touches the nodes of another.
 """
@@ -10,11 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from modelfleet.local.api import Api
-from modelfleet.local.gpus import GpuPool, gpu_labels, gpu_resource
+from modelfleet.local.gpus import REAL_GPU, GpuPool, gpu_labels, gpu_resource
 
 POOL_LABEL = "modelfleet.local/pool"
 FLEET_POOL = "fleet"
 CHAOS_POOL = "chaos"
+PODS_POOL = "pods"
+
+# Whether what is scheduled there really runs; for a node selector.
+NODE_LABEL = "modelfleet.local/node"
+REAL, FAKE = "real", "fake"
 
 # Set on a node of the chaos pool; a pod that selects it is treated as its value says.
 BEHAVIOUR_LABEL = "modelfleet.test/behaviour"
@@ -45,6 +50,34 @@ def cpu_node_objects(count: int) -> list[Object]:
             resources={"cpu": "64", "memory": "256Gi"},
         )
         for number in range(count)
+    ]
+
+
+def real_node_objects(names: Sequence[str], *, gpus: int) -> list[Object]:
+    """What a plane says of its real nodes, beside what their kubelets say of them.
+
+    What asks for nothing in particular lands elsewhere while there is room.
+    """
+    resources = {gpu_resource(REAL_GPU): str(gpus)}
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {
+                "name": name,
+                "labels": {
+                    "topology.kubernetes.io/region": "local",
+                    "topology.kubernetes.io/zone": "local-a",
+                    "node.kubernetes.io/instance-type": "real",
+                    NODE_LABEL: REAL,
+                    POOL_LABEL: PODS_POOL,
+                    **gpu_labels(REAL_GPU, count=gpus),
+                },
+            },
+            "spec": {"taints": [{"key": NODE_LABEL, "value": REAL, "effect": "PreferNoSchedule"}]},
+            "status": {"capacity": resources, "allocatable": dict(resources)},
+        }
+        for name in names
     ]
 
 
@@ -106,6 +139,7 @@ def _node(
                 "topology.kubernetes.io/region": "local",
                 "topology.kubernetes.io/zone": "local-a",
                 "type": "kwok",
+                NODE_LABEL: FAKE,
                 POOL_LABEL: pool,
                 **labels,
             },
@@ -135,8 +169,10 @@ def _matches(desired: Object, live: Object | None) -> bool:
     return (
         ours == desired["metadata"]["labels"]
         and all(taint in taints for taint in desired["spec"]["taints"])
-        and live.get("status", {}).get("capacity") == desired["status"]["capacity"]
-        and live.get("status", {}).get("allocatable") == desired["status"]["allocatable"]
+        and all(
+            desired["status"][kind].items() <= live.get("status", {}).get(kind, {}).items()
+            for kind in ("capacity", "allocatable")
+        )
     )
 
 

@@ -11,6 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from modelfleet.local import components, control_plane, environment, nodes, processes
@@ -21,6 +22,11 @@ from modelfleet.local.errors import LocalError, NotRunningError
 from modelfleet.local.folders import default_state_folder, require_supported_platform
 from modelfleet.local.gpus import gpu_pools
 from modelfleet.local.locks import exclusive
+from modelfleet.local.pods import real_nodes
+from modelfleet.local.pods.configuration import DNS_USER
+from modelfleet.local.pods.materials import prepare
+from modelfleet.local.pods.real_nodes import RealNodes
+from modelfleet.local.pods.requirements import require_nothing_missing
 from modelfleet.local.progress import Progress
 from modelfleet.local.settings import Settings, free_ports, read_settings, write_settings
 from modelfleet.local.stages import BEHAVIOURS
@@ -70,25 +76,42 @@ class Plane:
         gpus: str | None = None,
         chaos: bool | None = None,
         stage_files: Sequence[Path] | None = None,
+        pods: bool | None = None,
+        pod_gpus: int | None = None,
     ) -> Status:
         """Build what is missing, start what is not running, and make the nodes as asked for.
 
         ``gpus`` as in ``h100-80gb:8x12,l4-24gb:4x6``; ``chaos`` adds nodes on which pods
-        misbehave; ``stage_files`` are more KWOK stages. What is None stays as it is. Raises
-        ConfigError for a wrong ``gpus``, LocalError naming the program that does not start.
+        misbehave; ``stage_files`` are more KWOK stages; ``pods`` makes real nodes, with so many
+        ``pod_gpus`` each. What is None stays as it is. Raises ConfigError for a wrong ``gpus``, or
+        for ``pods`` on a machine that cannot run them, LocalError naming the program that does not
+        start.
         """
         require_supported_platform()
         if gpus is not None:
             gpu_pools(gpus)  # refused before anything is built
-        tools = install_tools(progress=self._progress)
         self._make_folders()
         with self._locked():
-            settings = self._wanted(gpus=gpus, chaos=chaos, stage_files=stage_files)
+            settings = self._wanted(
+                gpus=gpus, chaos=chaos, stage_files=stage_files, pods=pods, pod_gpus=pod_gpus
+            )
+            if settings.pods:
+                require_nothing_missing()
+            tools = install_tools(progress=self._progress, pods=settings.pods)
+            materials = prepare(progress=self._progress) if settings.pods else None
             self._link_programs(tools)
+            real = RealNodes(self._folder, programs=tools.programs, progress=self._progress)
+            settings = real.with_block(settings)
             processes = ControlPlane(self._folder, tools=tools, progress=self._progress)
             with self._progress.step("Starting the control plane"):
                 settings = processes.converge(settings)
                 write_settings(self._settings_file, settings)
+            if materials is None:
+                real_nodes.end(self._folder, block=settings.block)
+            if materials is not None:
+                with self._progress.step("Starting the real nodes"):
+                    real.converge(settings, materials=materials)
+            with self._progress.step("Waiting for the nodes"):
                 self._converge_nodes(settings, processes=processes)
         return self.status()
 
@@ -99,13 +122,18 @@ class Plane:
         cluster's data, its credentials, and the Pulumi state kept in this folder.
         """
         if not self.state_folder.exists():
-            return control_plane.end(self._folder)
+            return self._end()
         with self._locked():
-            ended = control_plane.end(self._folder)
+            ended = self._end()
             if purge:
                 for name in ("plane", "bin", "pulumi-state", "pulumi-home"):
                     shutil.rmtree(self.state_folder / name, ignore_errors=True)
         return ended
+
+    def _end(self) -> list[str]:
+        settings = read_settings(self._settings_file)
+        block = settings.block if settings else None
+        return [*real_nodes.end(self._folder, block=block), *control_plane.end(self._folder)]
 
     def status(self) -> Status:
         """What runs now; asks the API server for its nodes when everything does."""
@@ -114,6 +142,8 @@ class Plane:
         }
         pids = {program: running.get(program, 0) for program in PROGRAMS}
         settings = read_settings(self._settings_file)
+        if settings is not None and settings.pods:
+            pids |= real_nodes.pids(self._folder)
         if not any(pids.values()):
             return Status("stopped", self.state_folder, pids)
         missing = [program for program, pid in pids.items() if not pid]
@@ -170,14 +200,22 @@ class Plane:
         return exclusive(self.state_folder / "lock", on_wait=say_who_waits)
 
     def _wanted(
-        self, *, gpus: str | None, chaos: bool | None, stage_files: Sequence[Path] | None
+        self,
+        *,
+        gpus: str | None,
+        chaos: bool | None,
+        stage_files: Sequence[Path] | None,
+        pods: bool | None,
+        pod_gpus: int | None,
     ) -> Settings:
         """The settings of last time with what was asked for now."""
         known = read_settings(self._settings_file) or Settings(ports=free_ports())
-        return Settings(
-            ports=known.ports,
+        return replace(
+            known,
             gpus=known.gpus if gpus is None else gpus,
             chaos=known.chaos if chaos is None else chaos,
+            pods=known.pods if pods is None else pods,
+            pod_gpus=known.pod_gpus if pod_gpus is None else pod_gpus,
             stages=(
                 tuple(file for file in known.stages if Path(file).exists())
                 if stage_files is None
@@ -199,18 +237,23 @@ class Plane:
     def _converge_nodes(self, settings: Settings, *, processes: ControlPlane) -> None:
         fleet = [
             *nodes.node_objects(gpu_pools(settings.gpus)),
-            *nodes.cpu_node_objects(_CPU_NODES),
+            # Where there are real nodes, they are for what needs no GPU.
+            *nodes.cpu_node_objects(0 if settings.pods else _CPU_NODES),
         ]
         chaos = nodes.chaos_node_objects(BEHAVIOURS) if settings.chaos else []
+        names = real_nodes.NAMES if settings.pods else ()
+        real = nodes.real_node_objects(names, gpus=settings.pod_gpus)
         with Api(self._folder, server=components.server_url(settings.ports)) as api:
+            api.bind_role(DNS_USER, role="view", user=DNS_USER)
             nodes.converge_nodes(api, fleet, pool=nodes.FLEET_POOL)
             nodes.converge_nodes(api, chaos, pool=nodes.CHAOS_POOL)
+            nodes.converge_nodes(api, real, pool=nodes.PODS_POOL)
             deadline = time.monotonic() + _NODES_READY_SECONDS
             while waiting := nodes.not_ready(api.list_nodes(), held=api.held_nodes()):
                 processes.require_alive()
                 if time.monotonic() > deadline:
                     raise LocalError(
-                        f"kwok: {len(waiting)} nodes are not ready, such as {waiting[0]}.",
+                        f"{len(waiting)} nodes are not ready, such as {waiting[0]}.",
                         hint=f"Its log is in {self._folder / 'logs'}.",
                     )
                 time.sleep(0.1)

@@ -48,13 +48,14 @@ def find(folder: Path, programs: Iterable[str]) -> list[psutil.Process]:
 
 
 def belongs(argv: Sequence[str], *, folder: Path, programs: frozenset[str]) -> bool:
-    """Whether a command line is one of ``programs`` with a flag that points into ``folder``.
+    """Whether a command line is one of ``programs`` with an argument that points into ``folder``.
 
     The slash behind the folder keeps planes apart whose paths begin alike.
     """
     if not argv or Path(argv[0]).name not in programs:
         return False
-    return any(f"={folder}/" in argument for argument in argv[1:])
+    inside = f"{folder}/"
+    return any(a.startswith(inside) or f"={inside}" in a for a in argv[1:])
 
 
 def name_of(process: psutil.Process) -> str:

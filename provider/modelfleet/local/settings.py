@@ -13,6 +13,7 @@ from pathlib import Path
 
 from modelfleet.local.components import HOST, Ports
 from modelfleet.local.credentials import write_private
+from modelfleet.local.pods.network import BLOCKS
 
 DEFAULT_GPUS = "h100-80gb:8x2,l4-24gb:4x4,mi300x-192gb:8x1"
 
@@ -22,14 +23,26 @@ DEFAULT_GPUS = "h100-80gb:8x2,l4-24gb:4x4,mi300x-192gb:8x1"
 _PORTS = range(20_000, 32_000)
 
 
+DEFAULT_POD_GPUS = 4
+
+
 @dataclass(frozen=True)
 class Settings:
-    """``stages`` are paths of extra KWOK stage files."""
+    """``stages`` are paths of extra KWOK stage files.
+
+    ``pods`` asks for real nodes, with so many ``pod_gpus`` each; ``block`` says which addresses
+    they have.
+    """
 
     ports: Ports
     gpus: str = DEFAULT_GPUS
     chaos: bool = False
     stages: tuple[str, ...] = field(default=())
+    pods: bool = False
+    pod_gpus: int = DEFAULT_POD_GPUS
+    block: int = field(
+        default_factory=lambda: random.choice(range(BLOCKS))  # noqa: S311  (no secret)
+    )
 
 
 def read_settings(path: Path) -> Settings | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelfleet.local.folders import platform_name
@@ -193,3 +193,20 @@ KWOK = Family(
 
 # Small ones first: what is wrong with network or compiler shows within seconds.
 FAMILIES = (ETCD, PULUMI_PYTHON, KWOK, PULUMI, KUBERNETES)
+
+# What runs on real nodes, built only where there can be some. A module of its own: what kubelets
+# need on top would have everybody else download it, too.
+KUBERNETES_NODE = replace(
+    KUBERNETES,
+    name="kubernetes-node",
+    packages={program: f"{_KUBERNETES}/{program}" for program in ("kubelet", "kube-proxy")},
+    own_version=(),
+)
+
+COREDNS = Family(
+    "coredns",
+    module="github.com/coredns/coredns",
+    packages={"coredns": "github.com/coredns/coredns"},
+)
+
+NODE_FAMILIES = (COREDNS, KUBERNETES_NODE)

@@ -15,6 +15,7 @@ from modelfleet.local.progress import Progress
 from modelfleet.local.toolchain import (
     FAMILIES,
     KWOK,
+    NODE_FAMILIES,
     Family,
     fits,
 )
@@ -36,18 +37,19 @@ class Tools:
         )
 
 
-def install_tools(*, progress: Progress | None = None) -> Tools:
+def install_tools(*, progress: Progress | None = None, pods: bool = False) -> Tools:
     """Find or build every tool; returns at once when all are there.
 
     A family whose programs are all on PATH in a version that fits is used from there; the others
-    are built into the user's cache folder. Raises LocalError naming the tool that failed.
+    are built into the user's cache folder. With ``pods``, also what runs on real nodes. Raises
+    LocalError naming the tool that failed.
     """
     require_supported_platform()
     progress = progress or Progress()
     programs: dict[str, Path] = {}
     to_build: list[Family] = []
     own = own_programs()
-    for family in FAMILIES:
+    for family in (*FAMILIES, *(NODE_FAMILIES if pods else ())):
         if set(family.programs) <= own.keys():
             programs |= {name: own[name] for name in family.programs}
         else:

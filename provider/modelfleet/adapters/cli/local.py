@@ -25,6 +25,10 @@ from modelfleet.local import DEFAULT_GPUS, NotRunningError, Plane, Progress, Sta
 from modelfleet.local.environment import shell_exports
 from modelfleet.local.folders import STATE_VARIABLE
 from modelfleet.local.nodes import FLEET_POOL
+from modelfleet.local.pods.materials import prepare
+from modelfleet.local.pods.requirements import lacking
+from modelfleet.local.pods.requirements import packages as required_packages
+from modelfleet.local.settings import DEFAULT_POD_GPUS
 
 FAILED = 1
 NOT_RUNNING = 3
@@ -32,7 +36,8 @@ NOT_RUNNING = 3
 app = typer.Typer(
     no_args_is_help=True,
     help="A real Pulumi engine and a real Kubernetes control plane on this machine, with fake"
-    " GPU nodes. Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 not running.",
+    " GPU nodes, and as root with real ones. Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 not"
+    " running.",
 )
 
 _console = Console()
@@ -60,13 +65,39 @@ OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How to pri
 
 @app.command()
 def install() -> None:
-    """Find or build every tool, once per version, into the user's cache folder."""
+    """Find or build every tool, once per version, into the user's cache folder.
+
+    With them what real nodes are made of, where this machine can have some.
+    """
+    reason = lacking()
     with _errors_told():
-        tools = install_tools(progress=Progress(_messages))
+        tools = install_tools(progress=Progress(_messages), pods=not reason)
+        if not reason:
+            prepare(progress=Progress(_messages))
+    if reason:
+        _messages.print(f"Nodes will be fake: {reason}", highlight=False, soft_wrap=True)
     own = tools.own
     for name, path in sorted(tools.programs.items()):
         origin = "yours" if name in own else "built"
         _console.print(f"{name:<30} {origin:<6} {path}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def requirements(
+    packages: Annotated[
+        bool, typer.Option("--packages", help="Print the Debian packages to install instead.")
+    ] = False,
+) -> None:
+    """Say whether this machine can run real pods, and what is missing; exit code 1 when it cannot.
+
+    The packages are for an administrator to install: nothing else here installs any.
+    """
+    if packages:
+        typer.echo(" ".join(required_packages()))
+        return
+    reason = lacking()
+    typer.echo(reason or "This machine can run real pods: modelfleet local up --pods")
+    raise typer.Exit(FAILED if reason else 0)
 
 
 @app.command()
@@ -98,11 +129,32 @@ def up(
             show_default=False,
         ),
     ] = None,
+    pods: Annotated[
+        bool | None,
+        typer.Option(
+            "--pods/--no-pods",
+            help="Two real nodes, on which pods run; Linux, root, and what `modelfleet local"
+            " requirements` names.  [default: as before, at first none]",
+            show_default=False,
+        ),
+    ] = None,
+    pod_gpus: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=64,
+            help="How many nvidia.com/gpu each real node offers, of the product Local-CPU."
+            f"  [default: as before, at first {DEFAULT_POD_GPUS}]",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Start the control plane, or make a running one as asked for."""
     with _errors_told():
         plane = Plane(state, progress=Progress(_messages))
-        status = plane.up(gpus=gpus, chaos=chaos, stage_files=stages or None)
+        status = plane.up(
+            gpus=gpus, chaos=chaos, stage_files=stages or None, pods=pods, pod_gpus=pod_gpus
+        )
     _print_status(status)
     _console.print(f'\nIn a shell: eval "$({_program()} local env)"', highlight=False)
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 import pytest
+
 from transcripts import normalised
 
 _TIMEOUT_SECONDS = 300

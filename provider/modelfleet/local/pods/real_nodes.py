@@ -1,0 +1,293 @@
+"""Makes a plane have real nodes, and takes them away again without a trace.
+
+Idempotent: a node that is there, and a program that runs as wanted, are left alone. Knows
+processes, links and cgroups; what the cluster says of its nodes is for the plane to look at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from modelfleet.local import processes
+from modelfleet.local.credentials import certificate_authority, kubelet_client, tokens
+from modelfleet.local.errors import LocalError
+from modelfleet.local.folders import cache_folder
+from modelfleet.local.pods import cgroups
+from modelfleet.local.pods.blocks import free_block, is_taken
+from modelfleet.local.pods.components import (
+    CONTAINERD,
+    INIT,
+    ON_A_NODE,
+    PROGRAMS,
+    RELAY,
+    init_command,
+    inside,
+    node_commands,
+    relay_command,
+)
+from modelfleet.local.pods.configuration import (
+    CONTAINERD_SOCKET,
+    ControlPlaneAccess,
+    NodeConfiguration,
+)
+from modelfleet.local.pods.materials import Materials
+from modelfleet.local.pods.network import (
+    NODES,
+    Network,
+    host_commands,
+    inside_commands,
+)
+from modelfleet.local.pods.requirements import program
+from modelfleet.local.progress import Progress
+from modelfleet.local.settings import Settings
+from modelfleet.local.stages import digest
+
+NAMES: Final = tuple(f"pods-{number}" for number in range(NODES))
+
+_START_SECONDS: Final = 20.0
+
+
+class RealNodes:
+    """The real nodes of the plane whose files are in ``folder``."""
+
+    def __init__(self, folder: Path, *, programs: Mapping[str, Path], progress: Progress) -> None:
+        self._folder = folder
+        self._programs = programs
+        self._progress = progress
+
+    def with_block(self, settings: Settings) -> Settings:
+        """Return ``settings`` with the addresses that the nodes have, or are going to have.
+
+        Raises LocalError when this machine has none left.
+        """
+        if not settings.pods or len(self._inits()) == NODES:
+            return settings
+        end(self._folder, block=settings.block)
+        return replace(settings, block=free_block(wanted=settings.block))
+
+    def converge(self, settings: Settings, *, materials: Materials) -> None:
+        """Start what does not run as wanted.
+
+        Raises LocalError with the end of the log of what does not start.
+        """
+        network = Network(settings.block)
+        inits = self._inits()
+        if len(inits) < NODES:
+            inits = self._make(network, pause=materials.pause, models=materials.models)
+        port = settings.ports.api_server
+        relay = relay_command(self._folder, address=network.api_address, port=port)
+        self._ensure(RELAY, relay, log=RELAY)
+        access = self._access(network, port=port)
+        for number, name in enumerate(NAMES):
+            node = NodeConfiguration(
+                name=name,
+                address=network.address(number),
+                pods=network.pods(number),
+                cgroup=f"/{_cgroup(self._folder)}/{name}",
+                access=access,
+            )
+            self._converge_node(node, init_pid=inits[number], materials=materials)
+
+    def _inits(self) -> list[int]:
+        """Return the processes that hold the nodes, in the nodes' order; fewer if some are gone."""
+        holders = {
+            argument: process.pid
+            for process in processes.find(self._folder, [INIT])
+            for argument in processes.argv_of(process)[1:]
+        }
+        flags = [f"--node={self._node_folder(name)}/" for name in NAMES]
+        return [holders[flag] for flag in flags if flag in holders]
+
+    def _make(self, network: Network, *, pause: Path, models: Path) -> list[int]:
+        for name in NAMES:
+            folder = self._node_folder(name)
+            folder.mkdir(parents=True, exist_ok=True)
+            cgroups.make(f"{_cgroup(self._folder)}/{name}")
+            kept = [self._folder, cache_folder(), models]
+            command = init_command(folder, pause=pause, models=models, kept=kept)
+            log = self._log(f"{name}-{INIT}")
+            processes.start(command, folder=self._folder, log=log, environ=_environ())
+        if not _wait_until(lambda: len(self._inits()) == NODES):
+            raise self._failure(f"{NAMES[0]}-{INIT}", INIT, "did not come up")
+        inits = self._inits()
+        for on_host in host_commands(network, init_pids=inits):
+            _run(on_host)
+        for number, pid in enumerate(inits):
+            for in_node in inside_commands(network, node=number):
+                _run(inside(pid, in_node))
+        return inits
+
+    def _converge_node(
+        self, node: NodeConfiguration, *, init_pid: int, materials: Materials
+    ) -> None:
+        configuration = self._write(node)
+        commands = node_commands(
+            configuration, name=node.name, address=node.address, programs=self._programs
+        )
+        for name in ON_A_NODE:
+            self._ensure(name, commands[name], log=f"{node.name}-{name}", init_pid=init_pid)
+            if name == CONTAINERD:
+                self._import_images(node.name, init_pid=init_pid, materials=materials)
+
+    def _write(self, node: NodeConfiguration) -> Path:
+        """Write a node's files into a folder that is named after what they say; return it."""
+        parent = self._node_folder(node.name) / "etc"
+        folder = parent / digest(json.dumps(node.files(parent), sort_keys=True))
+        for name, text in node.files(folder).items():
+            file = folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch(mode=0o600)
+            file.write_text(text)
+        return folder
+
+    def _ensure(self, name: str, argv: list[str], *, log: str, init_pid: int | None = None) -> None:
+        """Leave the process with this command line alone, or make it so in the node."""
+        ours = [
+            process
+            for process in processes.find(self._folder, [name])
+            if _same_place(processes.argv_of(process), argv, folder=self._folder)
+        ]
+        if any(processes.argv_of(process) == argv for process in ours):
+            return
+        processes.end(ours)
+        command = argv if init_pid is None else inside(init_pid, argv)
+        processes.start(command, folder=self._folder, log=self._log(log), environ=_environ())
+        started = _wait_until(
+            lambda: any(
+                processes.argv_of(process) == argv
+                for process in processes.find(self._folder, [name])
+            )
+        )
+        if not started:
+            raise self._failure(log, name, "ended right after it was started")
+
+    def _import_images(self, node: str, *, init_pid: int, materials: Materials) -> None:
+        """Give a node the images that it does not have yet; it keeps them until it is purged."""
+        imported = self._node_folder(node) / "images.json"
+        known: list[str] = json.loads(imported.read_text()) if imported.exists() else []
+        ctr = [program("ctr"), f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io"]
+
+        def answers() -> bool:
+            reply = subprocess.run(inside(init_pid, [*ctr, "version"]), capture_output=True)
+            return reply.returncode == 0
+
+        if not _wait_until(answers):
+            raise self._failure(f"{node}-{CONTAINERD}", CONTAINERD, "does not answer")
+        for image in materials.images:
+            if image.key not in known:
+                _run(inside(init_pid, [*ctr, "images", "import", str(image.archive)]))
+                known.append(image.key)
+                imported.write_text(json.dumps(known))
+
+    def _access(self, network: Network, *, port: int) -> ControlPlaneAccess:
+        certificate, _ = kubelet_client(self._folder)
+        server = (self._folder / "certificates" / "apiserver.crt").read_text()
+        return ControlPlaneAccess(
+            server=f"https://{network.api_address}:{port}",
+            certificate_authority=certificate_authority(server),
+            tokens=tokens(self._folder),
+            kubelet_clients=certificate.read_text(),
+        )
+
+    def _node_folder(self, name: str) -> Path:
+        return self._folder / "nodes" / name
+
+    def _log(self, name: str) -> Path:
+        return self._folder / "logs" / f"{name}.log"
+
+    def _failure(self, log: str, name: str, what: str) -> LocalError:
+        path = self._log(log)
+        tail = processes.last_lines(path)
+        return LocalError(f"{name}: {what}:\n{tail}\nThe whole log is in {path}.")
+
+
+def pids(folder: Path) -> dict[str, int]:
+    """Return the programs of the real nodes by what a person calls them; 0 for one that is gone."""
+    found = [(process.pid, processes.argv_of(process)) for process in _find(folder)]
+
+    def pid_of(program_name: str, node: str) -> int:
+        inside_node = f"{folder}/nodes/{node}/"
+        return next(
+            (
+                pid
+                for pid, argv in found
+                if argv and Path(argv[0]).name == program_name and inside_node in " ".join(argv)
+            ),
+            0,
+        )
+
+    return {f"{node}/{name}": pid_of(name, node) for node in NAMES for name in (INIT, *ON_A_NODE)}
+
+
+def end(folder: Path, *, block: int | None = None) -> list[str]:
+    """End the real nodes of the plane in ``folder``, and leave nothing of them; return what ran.
+
+    ``block`` are the addresses they had: their links go a moment after them.
+    """
+    running = _find(folder)
+    names = sorted({processes.name_of(process) for process in running})
+    # Whoever holds a node goes first: the kernel then ends what runs in it, and unmounts.
+    processes.end([process for process in running if processes.name_of(process) == INIT])
+    processes.end(_find(folder))
+    if INIT in names and block is not None:
+        _wait_until(lambda: not is_taken(block))
+    cgroups.remove(_cgroup(folder))
+    return names
+
+
+def _find(folder: Path) -> list[psutil.Process]:
+    return processes.find(folder, PROGRAMS)
+
+
+def _cgroup(folder: Path) -> str:
+    """Return the cgroup of a plane's pods, by its folder: it is found after a crash as well."""
+    return f"modelfleet-{digest(str(folder))}"
+
+
+def for_kubelets(folder: Path, *, block: int) -> list[str]:
+    """Return what the API server is told, so that it finds kubelets and they find it."""
+    certificate, key = kubelet_client(folder)
+    return [
+        f"--advertise-address={Network(block).api_address}",
+        f"--kubelet-client-certificate={certificate}",
+        f"--kubelet-client-key={key}",
+    ]
+
+
+def _same_place(argv: Sequence[str], wanted: Sequence[str], *, folder: Path) -> bool:
+    """Return whether two command lines of one program are for the same node, or both for none."""
+    node = next((name for name in NAMES if f"{folder}/nodes/{name}/" in " ".join(wanted)), "")
+    return f"{folder}/nodes/{node}" in " ".join(argv) if node else True
+
+
+def _run(command: Sequence[str]) -> None:
+    reply = subprocess.run(command, capture_output=True, text=True, check=False, env=_environ())
+    if reply.returncode != 0:
+        said = (reply.stderr or reply.stdout).strip()
+        raise LocalError(f"real nodes: `{' '.join(command)}` failed: {said}")
+
+
+def _wait_until(condition: Callable[[], bool], *, timeout_seconds: float = _START_SECONDS) -> bool:
+    deadline = time.monotonic() + timeout_seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _environ() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
+    with contextlib.suppress(KeyError):
+        kept["PATH"] = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+    return kept

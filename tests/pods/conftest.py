@@ -1,0 +1,107 @@
+"""Tests on real pods; every test of this folder is marked ``pods``, and needs root.
+
+They share one plane with two real nodes, so they run on one worker. Where the machine cannot run
+real pods they are skipped, and nothing else is.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from modelfleet.cluster.client import Client
+from modelfleet.fleet import Fleet
+from modelfleet.local import Plane
+from modelfleet.local.api import Api
+from modelfleet.local.pods.requirements import lacking
+from stack_fixtures import (  # noqa: F401  (fixtures are found where they are imported)
+    module_stack_factory,
+    pulumi_environment,
+    pulumi_path,
+    stack_factory,
+)
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    reason = lacking()
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker("pods")
+            item.add_marker(pytest.mark.xdist_group("pods"))
+            if reason:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(real_plane: Plane) -> Path:
+    """The administrator's kubeconfig of the plane with real nodes."""
+    return real_plane.kubeconfig
+
+
+@pytest.fixture(scope="session")
+def environment(real_plane: Plane) -> Mapping[str, str]:
+    """What a child process needs to run `kubectl` and `modelfleet` on that plane."""
+    return {**os.environ, **real_plane.environment()}
+
+
+@pytest.fixture(scope="session")
+def api(real_plane: Plane) -> Iterator[Api]:
+    """Plain requests to that plane's API server, as its administrator."""
+    with real_plane.api() as api:
+        yield api
+
+
+@pytest.fixture
+def namespace(api: Api) -> Iterator[str]:
+    """A namespace of the test's own, with the claim ``models`` on the nodes' tiny models."""
+    name = f"p-{uuid.uuid4().hex[:8]}"
+    api.send("POST", "/api/v1/namespaces", json={"metadata": {"name": name}})
+    volume, claim = models_claim(name)
+    api.send("POST", "/api/v1/persistentvolumes", json=volume)
+    api.send("POST", f"/api/v1/namespaces/{name}/persistentvolumeclaims", json=claim)
+    yield name
+    api.send("DELETE", f"/api/v1/namespaces/{name}")
+    api.send("DELETE", f"/api/v1/persistentvolumes/{volume['metadata']['name']}")
+
+
+def models_claim(namespace: str) -> tuple[dict[str, object], dict[str, object]]:
+    """Return the volume of the nodes' models, and a namespace's claim on it."""
+    name = f"models-{namespace}"
+    access = {"accessModes": ["ReadOnlyMany"], "storageClassName": ""}
+    volume = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": name},
+        "spec": {
+            **access,
+            "capacity": {"storage": "1Gi"},
+            "hostPath": {"path": "/var/lib/modelfleet/models"},
+            "claimRef": {"namespace": namespace, "name": "models"},
+        },
+    }
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "models", "namespace": namespace},
+        "spec": {
+            **access,
+            "volumeName": name,
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }
+    return volume, claim
+
+
+@pytest_asyncio.fixture
+async def fleet(kubeconfig: Path) -> AsyncIterator[Fleet]:
+    """The fleet of that plane."""
+    fleet = Fleet(Client.connect(kubeconfig=str(kubeconfig)))
+    yield fleet
+    await fleet.aclose()
