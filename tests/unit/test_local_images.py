@@ -18,6 +18,7 @@ import pytest
 
 from modelfleet.engines import llama_cpp
 from modelfleet.local.errors import LocalError
+from modelfleet.local.images import built
 from modelfleet.local.images.archive import Config, manifest_of, write_archive
 from modelfleet.local.images.built import (
     archive_path,
@@ -199,14 +200,14 @@ def test_a_program_is_not_compiled_anew_for_a_change_around_it() -> None:
 def test_two_builds_of_the_same_content_are_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built = []
+    digests = []
     for place, mtime in (("one", 1), ("other", 2)):
         write_descriptions(tmp_path / place)
         os.utime(tmp_path / place / "below" / "hello.sh", (mtime, mtime))
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / f"cache-{place}"))
         images = built_images(images=described_images(tmp_path / place))
-        built.append([hashlib.sha256(image.archive.read_bytes()).digest() for image in images])
-    assert built[0] == built[1]
+        digests.append([hashlib.sha256(image.archive.read_bytes()).digest() for image in images])
+    assert digests[0] == digests[1]
 
 
 def test_an_archive_has_the_layers_of_its_parent_first(tmp_path: Path) -> None:
@@ -352,8 +353,8 @@ def test_packages_are_installed_for_the_python_of_the_image_below(tmp_path: Path
     images = described_images(tmp_path)
     below_with_python(images[0], version=version)
     assert python_version(archive_path(images[0])) == version
-    _, built = built_images(images=images)
-    _, _, entries = read_archive(built.archive)
+    _, image = built_images(images=images)
+    _, _, entries = read_archive(image.archive)
     names = [entry.name for entry in entries]
     assert "opt/app/greeting.py" in names
     assert f"opt/app/__pycache__/greeting.cpython-{version.replace('.', '')}.pyc" in names
@@ -372,9 +373,9 @@ def test_packages_without_a_python_below_are_refused(tmp_path: Path) -> None:
 def test_a_bare_machine_lacks_what_the_descriptions_need(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(built, "search_path", lambda: str(tmp_path))
     missing = [part for part in missing_requirements() if part != "root"]
-    assert missing == ["debootstrap", "cmake", "cc", "c++", "make"]
+    assert missing == ["debootstrap", "unshare", "cmake", "cc", "c++", "make"]
 
 
 def test_nothing_is_missing_for_what_is_built(
@@ -383,7 +384,7 @@ def test_nothing_is_missing_for_what_is_built(
     debian = 'names = ["below:1"]\n[debian]\npackages = []\n'
     write_descriptions(tmp_path, below=debian)
     images = described_images(tmp_path)
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(built, "search_path", lambda: str(tmp_path))
     assert "debootstrap" in missing_requirements(images)
     archive_path(images[0]).parent.mkdir(parents=True)
     archive_path(images[0]).touch()

@@ -12,7 +12,7 @@ import json
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,7 +26,7 @@ class Config:
 
     entrypoint: tuple[str, ...] = ()
     user: str = ""
-    env: Mapping[str, str] = ()  # type: ignore[assignment]
+    env: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[int, ...] = ()
 
 

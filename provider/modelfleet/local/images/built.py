@@ -13,13 +13,14 @@ from pathlib import Path
 
 from modelfleet.local.errors import LocalError
 from modelfleet.local.images.archive import Config, manifest_of, write_archive
+from modelfleet.local.images.debian import NEEDS as DEBIAN_NEEDS
 from modelfleet.local.images.debian import make_root_filesystem
 from modelfleet.local.images.description import Image, Python, described_images, is_program
 from modelfleet.local.images.keys import architecture
 from modelfleet.local.images.programs import compiled_program, required_programs
-from modelfleet.local.images.whole import FETCH_HINT, Work, made_whole, whole_folder
 from modelfleet.local.progress import Progress
 from modelfleet.local.python_packages import installer
+from modelfleet.local.whole import FETCH_HINT, Work, made_whole, search_path, whole_folder
 
 _KIND = "images"
 _ARCHIVE = "image.tar"
@@ -75,8 +76,8 @@ def _missing(image: Image) -> Iterator[str]:
     if image.described.debian:
         if os.geteuid() != 0:
             yield "root"
-        needed.append("debootstrap")
-    yield from (name for name in needed if shutil.which(name) is None)
+        needed += DEBIAN_NEEDS
+    yield from (name for name in needed if shutil.which(name, path=search_path()) is None)
 
 
 def archive_path(image: Image) -> Path:

@@ -15,9 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelfleet.local.errors import LocalError
-from modelfleet.local.images.whole import Work
+from modelfleet.local.whole import Work
 
 APT = Path("/etc/apt")
+
+NEEDS = ("debootstrap", "unshare")
+"""Programs that have to be there."""
 
 # Made anew on any machine, or of this build only; the mirror's address is among them.
 _EMPTIED = (
@@ -141,8 +144,11 @@ def make_root_filesystem(target: Path, *, packages: Sequence[str], work: Work) -
         options.append(f"--include={','.join(packages)}")
     if mirror.keyring and mirror.keyring.is_file():
         options.append(f"--keyring={mirror.keyring}")
+    # What debootstrap mounts below the target is mounted for it alone, and gone with it: whoever
+    # clears up after one that was killed must not come upon this machine's /proc and /sys.
+    alone = ["unshare", "--mount", "--propagation", "private"]
     work.run(
-        ["debootstrap", *options, suite, str(target), mirror.uri],
+        [*alone, "debootstrap", *options, suite, str(target), mirror.uri],
         environ={"LC_ALL": "C.UTF-8"},
         hint="If packages could not be downloaded: check the network and apt's mirror. It needs "
         "to mount and to make device nodes, which some containers forbid even to root.",

@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from modelfleet.local.images.description import Image, Program, program_key
 from modelfleet.local.images.sources import fetch_distribution, fetch_module
-from modelfleet.local.images.whole import Work, made_whole, whole_folder
 from modelfleet.local.progress import Progress
+from modelfleet.local.whole import Work, made_whole, whole_folder
 
 _KIND = "programs"
 _MOST_JOBS = 8  # a compiler of C++ takes up to 1 GiB

@@ -20,10 +20,10 @@ from pathlib import Path
 from modelfleet.local.errors import LocalError
 from modelfleet.local.go_compiler import find_go
 from modelfleet.local.images.keys import content_key
-from modelfleet.local.images.whole import FETCH_HINT, Work, made_whole
 from modelfleet.local.progress import Progress
 from modelfleet.local.python_packages import installer
 from modelfleet.local.toolchain import KUBERNETES, pinned_version
+from modelfleet.local.whole import FETCH_HINT, Work, made_whole
 
 _KIND = "sources"
 _BACKENDS = Path(__file__).parent / "build-backends.txt"

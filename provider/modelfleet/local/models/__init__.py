@@ -15,9 +15,9 @@ from pathlib import Path
 from modelfleet.local.errors import LocalError
 from modelfleet.local.images.keys import content_key
 from modelfleet.local.images.sources import LLAMA_CPP, fetch_distribution
-from modelfleet.local.images.whole import Work, made_whole, whole_folder
 from modelfleet.local.models.description import DESCRIPTIONS, described_models
 from modelfleet.local.progress import Progress
+from modelfleet.local.whole import Work, made_whole, whole_folder
 
 __all__ = ["missing_packages", "tiny_models"]
 

@@ -24,6 +24,8 @@ from modelfleet.local.progress import Progress, Step
 # What a user has set for builds of their own is not meant for these, and is part of no key.
 _NOT_INHERITED = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "PYTHONPATH", "PYTHONHOME")
 
+_SYSTEM_PROGRAMS = "/usr/sbin:/sbin:/usr/local/sbin"  # where a user's PATH does not look
+
 FETCH_HINT = "If nothing could be downloaded: check the network, and run it again."
 
 
@@ -59,7 +61,7 @@ class Work:
             subprocess.Popen(
                 ["nice", "-n", "10", *command],
                 cwd=folder or self.part,
-                env={**inherited, **(environ or {})},
+                env={**inherited, "PATH": search_path(), **(environ or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -80,6 +82,11 @@ class Work:
             f"{self.title}: failed:\n{last_lines(self.log)}\nThe whole log is in {self.log}.",
             hint=hint or "If it says nothing to you, please report it with the log.",
         )
+
+
+def search_path() -> str:
+    """Where programs are looked for: the user's own PATH, and the system's programs for root."""
+    return f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_PROGRAMS}"
 
 
 def made_whole(
