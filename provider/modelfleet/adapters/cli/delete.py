@@ -94,10 +94,9 @@ def consequences_of(deletion: Deletion) -> Iterator[str]:
 def _confirm(deletion: Deletion) -> None:
     """Ask for the name. Raises ConfigError where it is not typed."""
     name = deletion.service.name
-    try:
-        typed = typer.prompt("Type its name to delete it", err=True, default="", show_default=False)
-    except typer.Abort:
-        typed = ""
+    # On stderr: what a program reads from us is the answer, not the question.
+    typer.echo("Type its name to delete it: ", err=True, nl=False)
+    typed = sys.stdin.readline()
     if not sys.stdin.isatty():
         typer.echo(err=True)  # nobody's Enter has ended the line of the question
     if typed.strip() != name:
