@@ -22,7 +22,10 @@ from modelfleet.local.processes import last_lines
 from modelfleet.local.progress import Progress, Step
 
 # What a user has set for builds of their own is not meant for these, and is part of no key.
-_NOT_INHERITED = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "PYTHONPATH", "PYTHONHOME")
+_NOT_INHERITED = (
+    *("CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS"),
+    *("PYTHONPATH", "PYTHONHOME"),
+)
 
 _SYSTEM_PROGRAMS = "/usr/sbin:/sbin:/usr/local/sbin"  # where a user's PATH does not look
 

@@ -70,7 +70,11 @@ class Debian(_Part):
 
 
 class Python(_Part):
-    """Packages for the Python of the image below, installed into the folder ``to``."""
+    """Packages for the Python of the image below, installed into the folder ``to``.
+
+    The image says in ``env`` that ``PYTHONPATH`` is that folder, and starts modules with
+    ``python3 -m``: scripts in its ``bin`` name the Python of the machine that built it.
+    """
 
     requirements: str
     to: str
