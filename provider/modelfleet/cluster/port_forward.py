@@ -91,13 +91,10 @@ class PortForward:
             await writer.wait_closed()
         except ModelFleetError as error:
             self.failure = error
-            _reset(writer)
         except OSError:
             pass  # the client has gone, and needs nothing more
         finally:
-            writer.transport.abort()  # nothing happens where all has been sent
-            with suppress(OSError):
-                await writer.wait_closed()
+            await _reset(writer)
 
 
 @asynccontextmanager
@@ -269,9 +266,11 @@ def _keep_alive(connection: Upgraded) -> None:
             raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _reset(writer: asyncio.StreamWriter) -> None:
-    """End a local connection so that its client sees that it broke."""
+async def _reset(writer: asyncio.StreamWriter) -> None:
+    """End a local connection so that its client sees that it broke; one that has ended stays so."""
     raw = writer.get_extra_info("socket")
     with suppress(OSError):
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()

@@ -19,6 +19,7 @@ from contextlib import (
 from dataclasses import dataclass
 from typing import Final
 
+import anyio
 import httpcore
 import httpx
 
@@ -71,7 +72,8 @@ class Upgraded:
         """
         try:
             await self.stream.write(content)
-        except (httpcore.NetworkError, httpcore.TimeoutException) as error:
+        # The last one slips through httpcore where TLS finds out that the peer has hung up.
+        except (httpcore.NetworkError, httpcore.TimeoutException, anyio.EndOfStream) as error:
             raise self.broken(str(error)) from error
 
     def broken(self, cause: str) -> UnavailableError:
