@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,16 @@ from typer.testing import CliRunner
 from modelfleet.adapters.cli.main import app, main
 from modelfleet.errors import ProviderBugError
 
-COMMANDS = [[], ["ls"], ["import"], ["prune"], ["local"], ["local", "up"], ["local", "env"]]
+COMMANDS = [
+    [],
+    ["ls"],
+    ["chat"],
+    ["import"],
+    ["prune"],
+    ["local"],
+    ["local", "up"],
+    ["local", "env"],
+]
 
 
 def plain(text: str) -> str:
@@ -41,6 +52,7 @@ def test_without_a_command_all_of_them_are_shown() -> None:
     for name, says in (
         ("local", "A real Pulumi engine and a real Kubernetes control plane on this machine"),
         ("ls", "List the ModelServices of a cluster."),
+        ("chat", "Talk to a ModelService: one question, or a conversation."),
         ("prune", "List objects of a stack that its state does not have"),
     ):
         assert f"{name} {says}" in shown
@@ -53,6 +65,8 @@ def test_without_a_command_all_of_them_are_shown() -> None:
         (["ls", "--no-such-option"], "No such option"),
         (["ls", "--output", "yaml"], "'yaml' is not one of 'table', 'json'"),
         (["prune"], "Missing option '--stack'"),
+        (["chat", "qwen", "--output", "json"], "--output json prints one answer, so it needs"),
+        (["chat", "qwen", ""], "the message is empty"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -92,3 +106,12 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("modelfleet.adapters.cli.main.app", broken)
     with pytest.raises(ProviderBugError):
         main()
+
+
+def test_no_command_waits_for_the_openai_client_but_the_one_that_talks() -> None:
+    listed = "import sys, modelfleet.adapters.cli.main; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", listed], capture_output=True, check=True, text=True
+    )
+    assert "httpx" in done.stdout.split()
+    assert {"openai", "httpx2", "wsproto"}.isdisjoint(done.stdout.split())
