@@ -28,6 +28,8 @@ _PLACEHOLDERS: Mapping[str, str] = {
     rf"\b([a-z][\w-]*)-[{_POD_ALPHABET}]{{6,10}}-[{_POD_ALPHABET}]{{5}}\b": r"\1-<pod>",
     r"\b(sha256:)?[0-9a-f]{12,64}\b": "<hash>",
     r"\bv?3\.\d{3}\.\d+\b": "<pulumi version>",
+    r"  AGE +(?=\S)": "  AGE    ",  # as wide as what stands for an age
+    r"  \d+[smhd] +(?=\S)": "  <age>  ",
 }
 
 

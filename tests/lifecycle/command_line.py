@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -32,9 +33,11 @@ class CommandLine:
     def run(self, *arguments: str, typed: str = "") -> Ran:
         """Run a command in this process; ``typed`` is what somebody types, then nobody does."""
         argv = ["modelfleet", *arguments, "--kubeconfig", str(self.kubeconfig)]
+        environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
         with (
             patch.object(sys, "argv", argv),
             patch.object(sys, "stdin", io.StringIO(typed)),
+            patch.dict(os.environ, environment, clear=True),
             redirect_stdout(io.StringIO()) as out,
             redirect_stderr(io.StringIO()) as err,
             pytest.raises(SystemExit) as ended,

@@ -8,18 +8,15 @@ import re
 from pathlib import Path
 
 import pytest
+from command_line import CommandLine
 from fleets import OTHER_OWNER, OWNER, desired, external, hosted
-from typer.testing import CliRunner
 
-from modelfleet.adapters.cli.main import app
 from modelfleet.cluster.client import Client
 from modelfleet.fleet import Fleet
 
 
 def ls(kubeconfig: Path, *arguments: str) -> str:
-    result = CliRunner().invoke(app, ["ls", "--kubeconfig", str(kubeconfig), *arguments])
-    assert result.exit_code == 0, result.output
-    return result.output
+    return CommandLine(kubeconfig).printed("ls", *arguments)
 
 
 @pytest.fixture

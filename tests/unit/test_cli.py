@@ -45,6 +45,26 @@ def test_every_command_explains_itself(command: list[str]) -> None:
     assert plain(result.output).startswith(f"Usage: {' '.join(['root', *command])}")
 
 
+@pytest.mark.parametrize("command", COMMANDS[:-2], ids=" ".join)
+def test_every_command_says_what_its_exit_codes_mean(command: list[str]) -> None:
+    shown = plain(CliRunner().invoke(app, [*command, "--help"]).output)
+    assert "Exit codes: 0 fine, 1 failed" in shown
+    assert ", 2 wrong usage" in shown
+
+
+@pytest.mark.parametrize(
+    ("command", "means"),
+    [
+        ("status", "3 it exists, but does not, or not yet, serve as declared."),
+        ("import", "3 printed, but it cannot be taken over as it is."),
+    ],
+)
+def test_a_third_exit_code_is_explained_by_the_command_that_has_it(
+    command: str, means: str
+) -> None:
+    assert means in plain(CliRunner().invoke(app, [command, "--help"]).output)
+
+
 def test_without_a_command_all_of_them_are_shown() -> None:
     result = CliRunner().invoke(app, [])
     assert result.exit_code == 2
@@ -53,6 +73,9 @@ def test_without_a_command_all_of_them_are_shown() -> None:
         ("local", "A real Pulumi engine and a real Kubernetes control plane on this machine"),
         ("ls", "List the ModelServices of a cluster."),
         ("chat", "Talk to a ModelService: one question, or a conversation."),
+        ("status", "Show one service: rollout, pods, what they lack and what to change"),
+        ("logs", "Print the engines' logs"),
+        ("delete", "Delete a service that no program declares any more"),
         ("prune", "List objects of a stack that its state does not have"),
     ):
         assert f"{name} {says}" in shown
@@ -65,6 +88,10 @@ def test_without_a_command_all_of_them_are_shown() -> None:
         (["ls", "--no-such-option"], "No such option"),
         (["ls", "--output", "yaml"], "'yaml' is not one of 'table', 'json'"),
         (["prune"], "Missing option '--stack'"),
+        (["status"], "Missing argument 'NAME'"),
+        (["delete", "a/b/c"], "'a/b/c' is neither a name nor namespace/name"),
+        (["logs", "chat", "--since", "soon"], "'soon' is not a duration such as 90s, 10m or 1h30m"),
+        (["logs", "chat", "--tail", "-1"], "'--tail': Input should be greater than or equal to 0"),
         (["chat", "qwen", "--output", "json"], "--output json prints one answer, so it needs"),
         (["chat", "qwen", ""], "the message is empty"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -20,9 +21,9 @@ _LARGEST_FIRST: Final = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 def print_for_people(laid_out: Callable[[int], Iterable[RenderableType]]) -> None:
-    """Print what ``laid_out`` makes of a width in columns: the terminal's, or that of a file."""
+    """Print what ``laid_out`` makes of a width: the terminal's, $COLUMNS, or that of a file."""
     console = Console(highlight=False)
-    if not console.is_terminal:
+    if not console.is_terminal and "COLUMNS" not in os.environ:
         console = Console(width=WIDTH_OF_A_FILE, highlight=False)
     for part in laid_out(console.width):
         console.print(part, markup=False, soft_wrap=isinstance(part, str))
