@@ -6,34 +6,40 @@ no command line and no HTTP: adapters translate to and from it.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from modelfleet import labels
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.delete import delete_objects, is_anything_meant
 from modelfleet.cluster.live import LiveObjects, LiveServices
 from modelfleet.cluster.logs import LogLine, Notice, Wanted
 from modelfleet.cluster.mirror import Key
-from modelfleet.cluster.objects import DEPLOYMENT, SECRET, SERVICE, Kind, Object, Ref, ref_of
+from modelfleet.cluster.objects import Object, Ref, ref_of
 from modelfleet.cluster.ownership import belongs_to
-from modelfleet.cluster.readiness import Outcome, Ready, readiness
-from modelfleet.cluster.records import recorded_spec
+from modelfleet.cluster.readiness import Outcome
+from modelfleet.cluster.records import is_recorded, recorded_spec
 from modelfleet.desired import KIND, Desired, new_incarnation, protection_error
-from modelfleet.errors import ForbiddenError, NotReadyError
+from modelfleet.errors import NotReadyError
 from modelfleet.found import Found, declared_in, found_of
 from modelfleet.plan import plan
 from modelfleet.prune import OWNED_KINDS, Orphan, orphans_of
 from modelfleet.reading import (
+    Candidate,
     Deletion,
+    find_candidates,
     read_deletion,
     read_service_logs,
     read_status,
     wait_until_gone,
 )
 from modelfleet.report import Report
-from modelfleet.service import CREATE_FAILED, UPDATE_FAILED, Service, service_of
+from modelfleet.service import (
+    CREATE_FAILED,
+    UPDATE_FAILED,
+    Service,
+    service_alone,
+    service_of,
+)
 from modelfleet.waiting import Progress
 from modelfleet.writing import OnFailure, Writer, verified_uid
 
@@ -49,15 +55,6 @@ __all__ = [
     "Wanted",
     "new_incarnation",
 ]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """What an import may mean: an object, what is told of it, and the Service of its name."""
-
-    primary: Object
-    service: Service
-    beside: Object | None
 
 
 class Fleet:
@@ -179,7 +176,7 @@ class Fleet:
 
     async def _primary(self, namespace: str, name: str) -> Object | None:
         objects = await self._objects.read(Key(namespace, KIND, name))
-        return next(filter(_is_primary, objects), None)
+        return next(filter(is_recorded, objects), None)
 
     async def list(
         self, *, owner: str | None = None, namespace: str | None = None
@@ -187,7 +184,7 @@ class Fleet:
         """Return the services of an owner, or of all, by namespace and name."""
         services = [
             await self._service(obj)
-            for obj in filter(_is_primary, await self._objects.read_all())
+            for obj in filter(is_recorded, await self._objects.read_all())
             if owner is None or belongs_to(obj, {owner})
             if namespace is None or obj["metadata"]["namespace"] == namespace
         ]
@@ -199,31 +196,7 @@ class Fleet:
         Of one namespace, or of all; where there are services, only those. Who may not read Secrets
         does not find what runs elsewhere.
         """
-        selectors = [
-            (DEPLOYMENT, name),
-            (SECRET, labels.external_secret_name(name)),
-            (SERVICE, name),
-        ]
-        deployments, secrets, services = await asyncio.gather(
-            *(self._named(kind, each, namespace=namespace) for kind, each in selectors)
-        )
-        primaries = [*deployments, *secrets]
-        recorded = [obj for obj in primaries if _is_primary(obj)]
-        beside = {obj["metadata"]["namespace"]: obj for obj in services}
-        return [
-            Candidate(obj, await self._service(obj), beside.get(obj["metadata"]["namespace"]))
-            for obj in recorded or deployments
-        ]
-
-    async def _named(self, kind: Kind, name: str, *, namespace: str | None) -> Sequence[Object]:
-        selector = f"metadata.name={name}"
-        try:
-            listing = await self._client.list(kind, namespace=namespace, field_selector=selector)
-        except ForbiddenError:
-            if kind != SECRET:
-                raise
-            return ()
-        return listing.items
+        return await find_candidates(self._client, name, namespace=namespace)
 
     async def incomplete(self, desired: Desired, error: NotReadyError) -> Service:
         """Return the service that ``error`` is about, for whoever keeps a record of it."""
@@ -244,11 +217,11 @@ class Fleet:
         return await verified_uid(self._client, desired.cluster_uid, cluster=self._cluster)
 
     async def _service(self, primary: Object, outcome: Outcome | None = None) -> Service:
-        if outcome is None and primary["kind"] == DEPLOYMENT.kind:
-            outcome = readiness(primary, (), until="available")
         uid = await self._client.cluster_uid()
+        if outcome is None:
+            return service_alone(primary, cluster_uid=uid)
         spec = recorded_spec(primary)
-        return service_of(primary, outcome=outcome or Ready(), cluster_uid=uid, spec=spec)
+        return service_of(primary, outcome=outcome, cluster_uid=uid, spec=spec)
 
     # -- delete ----------------------------------------------------------------------------
 
@@ -296,7 +269,3 @@ class Fleet:
         await delete_objects(
             self._client, orphan.refs, owners={owner}, incarnation=orphan.incarnation
         )
-
-
-def _is_primary(obj: Object) -> bool:
-    return labels.RECORD in (obj["metadata"].get("annotations") or {})

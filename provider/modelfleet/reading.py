@@ -1,7 +1,8 @@
 """Reading one service: what it is, what its pods say, what its deletion would take away.
 
 Asks for the objects of that service alone, so that it costs the same in a fleet of any size; reads
-of many services go by the live copies of ``fleet``. Who may not read Secrets is told all the rest.
+of many services go by the live copies of ``fleet``. Who may not read Secrets, or other namespaces,
+is told all the rest.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from modelfleet.cluster.objects import (
     POD,
     REPLICA_SET,
     SECRET,
+    SERVICE,
     Kind,
     Object,
     Ref,
@@ -31,13 +33,14 @@ from modelfleet.cluster.objects import (
 )
 from modelfleet.cluster.ownership import belongs_to, incarnation_of
 from modelfleet.cluster.reasons import FieldNames
+from modelfleet.cluster.records import is_recorded
 from modelfleet.desired import KIND, Desired
 from modelfleet.errors import ConflictError, ForbiddenError, NotFoundError
 from modelfleet.field_names import field_names_of
 from modelfleet.found import declared_in
 from modelfleet.prune import OWNED_KINDS
 from modelfleet.report import Report, Seen, report_of
-from modelfleet.service import Service
+from modelfleet.service import Service, service_alone
 from modelfleet.spec.service import ModelServiceSpec
 
 _PODS: Final = (POD, REPLICA_SET)
@@ -59,12 +62,43 @@ class Deletion:
     pods: int
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """What an import may mean: an object, what is told of it, and the Service of its name."""
+
+    primary: Object
+    service: Service
+    beside: Object | None
+
+
+async def find_candidates(
+    client: Client, name: str, *, namespace: str | None
+) -> Sequence[Candidate]:
+    """Return what is called ``name``, as ``Fleet.find`` says."""
+    selectors = [(DEPLOYMENT, name), (SECRET, labels.external_secret_name(name)), (SERVICE, name)]
+    deployments, secrets, services = await asyncio.gather(
+        *(
+            _listed(client, kind, namespace, field_selector=f"metadata.name={each}")
+            for kind, each in selectors
+        )
+    )
+    recorded = [obj for obj in (*deployments, *secrets) if is_recorded(obj)]
+    beside = {obj["metadata"]["namespace"]: obj for obj in services}
+    uid = await _uid(client)
+    return [
+        Candidate(
+            obj, service_alone(obj, cluster_uid=uid), beside.get(obj["metadata"]["namespace"])
+        )
+        for obj in recorded or deployments
+    ]
+
+
 async def read_status(client: Client, namespace: str, name: str) -> Report | None:
     """Return one service in full, None where there is none. Raises what the server refuses."""
     seen, events, uid = await asyncio.gather(
         _see(client, namespace, name),
         client.list(EVENT, namespace=namespace, slim=slim_event),
-        client.cluster_uid(),
+        _uid(client),
     )
     if seen is None:
         return None
@@ -125,7 +159,7 @@ async def read_deletion(client: Client, namespace: str, name: str) -> Deletion |
     Raises:
         ConflictError: what was declared cannot be read.
     """
-    seen, uid = await asyncio.gather(_see(client, namespace, name), client.cluster_uid())
+    seen, uid = await asyncio.gather(_see(client, namespace, name), _uid(client))
     if seen is None:
         return None
     desired = declared_in(seen.primary)
@@ -158,14 +192,16 @@ async def wait_until_gone(
 
 
 async def _see(client: Client, namespace: str, name: str) -> Seen | None:
+    selector = _selector(name)
     lists = await asyncio.gather(
-        *(_listed(client, kind, namespace, name) for kind in (*OWNED_KINDS, *_PODS))
+        *(
+            _listed(client, kind, namespace, label_selector=selector)
+            for kind in (*OWNED_KINDS, *_PODS)
+        )
     )
     *owned, pods, replica_sets = lists
     objects = [obj for same in owned for obj in same]
-    recorded = [
-        obj for obj in objects if labels.RECORD in (obj["metadata"].get("annotations") or {})
-    ]
+    recorded = [obj for obj in objects if is_recorded(obj)]
     if not recorded:
         return None
     primary = recorded[-1]
@@ -178,9 +214,27 @@ async def _see(client: Client, namespace: str, name: str) -> Seen | None:
     return Seen(primary, spec, fields, objects, pods, replica_sets)
 
 
-async def _listed(client: Client, kind: Kind, namespace: str, name: str) -> list[Object]:
+async def _uid(client: Client) -> str:
+    """Return the cluster's UID, "" for whoever may only see some namespaces."""
     try:
-        listing = await client.list(kind, namespace=namespace, label_selector=_selector(name))
+        return await client.cluster_uid()
+    except ForbiddenError:
+        return ""
+
+
+async def _listed(
+    client: Client,
+    kind: Kind,
+    namespace: str | None,
+    *,
+    label_selector: str = "",
+    field_selector: str = "",
+) -> list[Object]:
+    """Return the objects of a kind, no Secrets for whoever may not read them."""
+    try:
+        listing = await client.list(
+            kind, namespace=namespace, label_selector=label_selector, field_selector=field_selector
+        )
     except ForbiddenError:
         if kind != SECRET:
             raise

@@ -12,8 +12,9 @@ from typing import Any, Final
 from modelfleet import labels
 from modelfleet.cluster.objects import DEPLOYMENT
 from modelfleet.cluster.pod_state import condition
-from modelfleet.cluster.readiness import Outcome, Ready, Waiting
+from modelfleet.cluster.readiness import Outcome, Ready, Waiting, readiness
 from modelfleet.cluster.reasons import sentences
+from modelfleet.cluster.records import recorded_spec
 from modelfleet.cluster.rollout import Rollout
 
 READY: Final = "READY"
@@ -102,6 +103,14 @@ def service_of(
         model=_model(spec),
         kind=(metadata.get("labels") or {}).get(labels.KIND, ""),
     )
+
+
+def service_alone(primary: Mapping[str, Any], *, cluster_uid: str) -> Service:
+    """Return the service as far as its primary object alone tells: nobody has seen its pods."""
+    hosted = primary["kind"] == DEPLOYMENT.kind
+    outcome = readiness(dict(primary), (), until="available") if hosted else Ready()
+    spec = recorded_spec(dict(primary))
+    return service_of(primary, outcome=outcome, cluster_uid=cluster_uid, spec=spec)
 
 
 def _status(primary: Mapping[str, Any], outcome: Outcome) -> str:

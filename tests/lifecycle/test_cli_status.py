@@ -277,6 +277,30 @@ def test_who_may_read_no_secrets_is_told_all_the_same(
     assert "fake node" in reader.printed("logs", f"{well}/serving")
 
 
+def test_who_may_read_one_namespace_is_told_of_a_service_there(
+    plane: Plane, plane_api: Api, tmp_path: Path, well: str
+) -> None:
+    kubeconfig = least_kubeconfig(
+        plane, plane_api, tmp_path, user="local-reader", role="rbac-chat.yaml"
+    )
+    bindings = "/apis/rbac.authorization.k8s.io/v1"
+    plane_api.send("DELETE", f"{bindings}/clusterrolebindings/local-reader-modelfleet-chat")
+    binding = {
+        "metadata": {"name": "local-reader"},
+        "subjects": [{"kind": "User", "name": "local-reader"}],
+        "roleRef": {"kind": "ClusterRole", "name": "view"},
+    }
+    plane_api.send("POST", f"{bindings}/namespaces/{well}/rolebindings", json=binding)
+    reader = CommandLine(kubeconfig)
+    deadline = time.monotonic() + 30
+    while reader.run("status", "serving", "-n", well).code != 0:
+        assert time.monotonic() < deadline, reader.run("status", "serving", "-n", well)
+    told = document(reader, "serving", "-n", well)
+    assert told["service"]["cluster_uid"] == ""
+    assert len(told["pods"]) == 2
+    assert "forbidden" in reader.refused("status", "serving").lower()
+
+
 def test_a_name_that_nothing_has_is_not_found(cli: CommandLine, namespace: str) -> None:
     assert cli.refused("status", "absent", "-n", namespace) == (
         f"ModelService absent: no service is called so in namespace {namespace}. modelfleet ls "

@@ -63,6 +63,11 @@ def record_annotations(record: Record) -> dict[str, str]:
     }
 
 
+def is_recorded(live: Object) -> bool:
+    """Say whether an object carries a record: whether it stands for a resource."""
+    return labels.RECORD in (live["metadata"].get("annotations") or {})
+
+
 def record_of(live: Object) -> Record | None:
     """Return the record on an object, None where it carries none.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import typer
 
-from modelfleet import labels
+from modelfleet.cluster.records import is_recorded
 from modelfleet.desired import KIND
 from modelfleet.errors import ConfigError, NotFoundError
 from modelfleet.fleet import Candidate, Fleet
@@ -78,11 +78,11 @@ def the_one(address: Address, found: Sequence[Candidate], *, what: str, hint: st
 
 
 def _of_others(candidate: Candidate) -> NotFoundError:
-    is_recorded = labels.RECORD in (candidate.primary["metadata"].get("annotations") or {})
-    kind = candidate.service.kind if is_recorded else candidate.primary["kind"]
+    is_ours = is_recorded(candidate.primary)
+    kind = candidate.service.kind if is_ours else candidate.primary["kind"]
     return NotFoundError(
         f"{kind} {candidate.service.id}",
-        f"is not a {KIND}" if is_recorded else "was not made by modelfleet",
+        f"is not a {KIND}" if is_ours else "was not made by modelfleet",
         hint="modelfleet ls lists the services there are, modelfleet import prints a declaration "
         "that takes a Deployment over.",
     )

@@ -92,7 +92,8 @@ def laid_out(report: Report, *, now: datetime) -> Iterator[RenderableType]:
     yield table_of(("fact", "value"), facts, may_break=("value",), has_header=False)
     if report.pods:
         yield ""
-        yield table_of(_PODS, [_pod(pod, now=now) for pod in report.pods], may_break=("POD",))
+        rows = [_pod(pod, now=now) for pod in report.pods]
+        yield table_of(_PODS, rows, may_break=("POD", "NODE"))
     # Told here as long as nobody has looked into it: such as that its controller is yet to come.
     sentences = [each.sentence for each in report.diagnosis] or [service.status_reason]
     if any(sentences):
@@ -101,8 +102,8 @@ def laid_out(report: Report, *, now: datetime) -> Iterator[RenderableType]:
             yield f"- {sentence}"
     if report.events:
         yield ""
-        rows = [_event(event, now=now) for event in report.events]
-        yield table_of(_EVENTS, rows, may_break=("ABOUT", "MESSAGE"))
+        happened = [_event(event, now=now) for event in report.events]
+        yield table_of(_EVENTS, happened, may_break=("ABOUT", "MESSAGE"))
 
 
 def _facts(report: Report, *, now: datetime) -> Iterator[tuple[str, str]]:
