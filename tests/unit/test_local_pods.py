@@ -126,7 +126,7 @@ def test_every_command_line_of_a_node_names_the_planes_folder() -> None:
 
 
 def test_a_node_is_made_of_namespaces_of_every_kind_that_pods_could_leave_traces_in() -> None:
-    command = init_command(FOLDER, pause=Path("/cache/pause"), models=Path("/m"), kept=[FOLDER])
+    command = init_command(FOLDER, pause=Path("/cache/pause"), kept=[FOLDER])
     assert {"--mount", "--pid", "--net", "--uts", "--ipc"} <= set(command)
 
 

@@ -34,14 +34,14 @@ def relay_command(folder: Path, *, address: IPv4Address, port: int) -> list[str]
     return [program(RELAY), "-lf", f"{folder}/logs/relay.log", listen, f"TCP:127.0.0.1:{port}"]
 
 
-def init_command(folder: Path, *, pause: Path, models: Path, kept: Sequence[Path]) -> list[str]:
+def init_command(folder: Path, *, pause: Path, kept: Sequence[Path]) -> list[str]:
     """Return what makes a node of ``folder``: namespaces, mounts, and the process that holds them.
 
-    A script runs first in it, as process 1, and becomes ``pause``. ``models`` is what the node's
-    models folder shows; ``kept`` are folders of the machine that stay visible.
+    A script runs first in it, as process 1, and becomes ``pause``. ``kept`` are folders of the
+    machine that stay visible.
     """
     namespaces = ("--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--mount-proc")
-    arguments = (_INIT_SCRIPT, pause, f"--node={folder}/", models, *kept)
+    arguments = (_INIT_SCRIPT, pause, f"--node={folder}/", *kept)
     return [program("unshare"), *namespaces, "/bin/sh", *map(str, arguments)]
 
 

@@ -1,14 +1,13 @@
 #!/bin/sh
 # Process 1 of a node: gives it folders of its own and becomes the pause program that holds them.
 #
-#   init.sh PAUSE --node=NODE/ MODELS KEPT...
+#   init.sh PAUSE --node=NODE/ KEPT...
 #
-# Runs in new mount, pid and network namespaces. NODE is the node's folder; MODELS is shown, read
-# only, as /var/lib/modelfleet/models; KEPT are folders that stay visible, although they may lie in
-# one that is covered.
+# Runs in new mount, pid and network namespaces. NODE is the node's folder; KEPT are folders that
+# stay visible, although they may lie in one that is covered.
 set -eu
-pause=$1 flag=$2 models=$3
-shift 3
+pause=$1 flag=$2
+shift 2
 node=${flag#--node=}
 
 for covered in /run /tmp /var/lib /var/log; do
@@ -28,9 +27,6 @@ for covered in /run /tmp /var/lib /var/log; do
     mount --rbind "$own" "$covered"
 done
 
-mkdir -p /var/lib/modelfleet/models
-mount --bind "$models" /var/lib/modelfleet/models
-mount -o remount,bind,ro /var/lib/modelfleet/models
 hostname "$(basename "$node")"
 echo 1 > /proc/sys/net/ipv4/ip_forward
 exec "$pause" "$flag"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -54,6 +55,9 @@ from modelfleet.local.stages import digest
 
 NAMES: Final = tuple(f"pods-{number}" for number in range(NODES))
 
+MODELS: Final = Path("/var/lib/modelfleet/models")
+"""Where a node has the tiny models, for the volumes of pods."""
+
 _START_SECONDS: Final = 20.0
 
 
@@ -83,7 +87,7 @@ class RealNodes:
         network = Network(settings.block)
         inits = self._inits()
         if len(inits) < NODES:
-            inits = self._make(network, pause=materials.pause, models=materials.models)
+            inits = self._make(network, pause=materials.pause)
         port = settings.ports.api_server
         relay = relay_command(self._folder, address=network.api_address, port=port)
         self._ensure(RELAY, relay, log=RELAY)
@@ -108,13 +112,13 @@ class RealNodes:
         flags = [f"--node={self._node_folder(name)}/" for name in NAMES]
         return [holders[flag] for flag in flags if flag in holders]
 
-    def _make(self, network: Network, *, pause: Path, models: Path) -> list[int]:
+    def _make(self, network: Network, *, pause: Path) -> list[int]:
         for name in NAMES:
             folder = self._node_folder(name)
             folder.mkdir(parents=True, exist_ok=True)
             cgroups.make(f"{_cgroup(self._folder)}/{name}")
-            kept = [self._folder, cache_folder(), models]
-            command = init_command(folder, pause=pause, models=models, kept=kept)
+            kept = [self._folder, cache_folder()]
+            command = init_command(folder, pause=pause, kept=kept)
             log = self._log(f"{name}-{INIT}")
             processes.start(command, folder=self._folder, log=log, environ=_environ())
         if not _wait_until(lambda: len(self._inits()) == NODES):
@@ -130,6 +134,7 @@ class RealNodes:
     def _converge_node(
         self, node: NodeConfiguration, *, init_pid: int, materials: Materials
     ) -> None:
+        self._place_models(node.name, models=materials.models)
         configuration = self._write(node)
         commands = node_commands(
             configuration, name=node.name, address=node.address, programs=self._programs
@@ -138,6 +143,16 @@ class RealNodes:
             self._ensure(name, commands[name], log=f"{node.name}-{name}", init_pid=init_pid)
             if name == CONTAINERD:
                 self._import_images(node.name, init_pid=init_pid, materials=materials)
+
+    def _place_models(self, node: str, *, models: Path) -> None:
+        """Put the tiny models where pods of the node find them."""
+        folder = self._node_folder(node) / "root" / MODELS.relative_to("/")
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in models.iterdir():
+            placed = folder / file.name
+            if not (placed.exists() and placed.stat().st_mtime == file.stat().st_mtime):
+                shutil.copy2(file, placed.with_suffix(".part"))
+                placed.with_suffix(".part").replace(placed)
 
     def _write(self, node: NodeConfiguration) -> Path:
         """Write a node's files into a folder that is named after what they say; return it."""
