@@ -141,24 +141,21 @@ def _explained(error: Exception, subject: str, endpoint: Endpoint) -> ModelFleet
     """Return what a failure means for somebody who wants an answer."""
     import openai
 
-    if endpoint.failure is not None:
-        return endpoint.failure
+    where = f"pod {endpoint.pod}" if endpoint.pod else endpoint.base_url
     if isinstance(error, openai.APIStatusError):
         return _refused(error, subject)
     if isinstance(error, openai.APITimeoutError):
         return UnavailableError(subject, "its engine did not answer in time")
     if isinstance(error, openai.APIConnectionError):
         cause = short(str(error.__cause__ or error))
-        return UnavailableError(
+        return endpoint.failure or UnavailableError(
             subject,
-            f"the connection to {endpoint.base_url} broke: {cause}",
-            hint="Its pod may have ended: see modelfleet status. Ask again.",
+            f"the connection to {where} broke: {cause}",
+            hint="modelfleet status says what became of it; ask again." if endpoint.pod else "",
         )
     if isinstance(error, openai.APIError):
         return ClusterError(subject, f"its engine broke off: {short(error.message)}")
-    return ClusterError(
-        subject, f"what answers at {endpoint.base_url} is no OpenAI API: {short(str(error))}"
-    )
+    return ClusterError(subject, f"what answers at {where} is no OpenAI API: {short(str(error))}")
 
 
 def _refused(error: openai.APIStatusError, subject: str) -> ClusterError:
