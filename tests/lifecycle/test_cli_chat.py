@@ -303,6 +303,15 @@ def test_ctrl_c_stops_an_answer_and_ctrl_d_ends_the_conversation(forwarding: For
     assert "Traceback" not in terminal.shown
 
 
+def test_ctrl_c_ends_a_single_question(forwarding: Forwarding) -> None:
+    kubeconfig = str(forwarding.chat_kubeconfig)
+    with Terminal("chat", "qwen", "think", "--kubeconfig", kubeconfig) as terminal:
+        terminal.wait_for("user")
+        terminal.type(b"\x03")
+        assert terminal.exit_code() == 130
+    assert "Traceback" not in terminal.shown
+
+
 _AT_A_TERMINAL = """
 import os
 os.open(os.ttyname(0), os.O_RDWR)  # the first that a session opens is its own: Ctrl-C is a signal

@@ -7,7 +7,7 @@ import socket
 import struct
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -415,3 +415,15 @@ async def test_leaving_ends_what_is_under_way_and_leaves_nothing_behind(
         assert asyncio.all_tasks() - before <= node.tasks
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", forward.local_port)
+
+
+async def test_connections_that_come_as_it_is_left_are_turned_away(authority: trustme.CA) -> None:
+    async with forwarded(Node(silent), authority) as forward:
+        # Their greetings are all in the queue of the system when the port is closed.
+        knocking = [socket.socket() for _ in range(20)]
+        for each in knocking:
+            each.connect(("127.0.0.1", forward.local_port))
+    for each in knocking:
+        each.settimeout(10)
+        with each, suppress(ConnectionResetError):
+            assert each.recv(1) == b""

@@ -64,6 +64,7 @@ class PortForward:
         self.failure: ModelFleetError | None = None
         self._client = client
         self._connections: set[asyncio.Task[None]] = set()
+        self._is_over = False
 
     @property
     def url(self) -> str:
@@ -72,12 +73,21 @@ class PortForward:
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one local connection, in a task of its own."""
+        if self._is_over:  # it had come before the port was closed
+            writer.transport.abort()
+            return
         task = asyncio.create_task(self._serve(reader, writer))
         self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
+
+        def forget(task: asyncio.Task[None]) -> None:
+            self._connections.discard(task)
+            writer.transport.abort()  # a task that is cancelled before it began has not done that
+
+        task.add_done_callback(forget)
 
     async def end_connections(self) -> None:
-        """End what is under way."""
+        """End what is under way, and take no more."""
+        self._is_over = True
         tasks = tuple(self._connections)
         for task in tasks:
             task.cancel()
