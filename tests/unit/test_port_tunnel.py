@@ -16,7 +16,7 @@ import trustme
 from forwarding_node import NAME, PORT, Node, Pod, running
 from wsproto.events import Ping, Pong
 
-from modelfleet.cluster import port_forward as module
+from modelfleet.cluster import tunnel
 from modelfleet.cluster.access import Access, ClientCertificate, ExecPlugin
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.objects import POD, Ref
@@ -317,7 +317,7 @@ async def test_a_client_that_breaks_the_connection_ends_it_for_the_pod(
 async def test_a_client_that_has_said_all_is_served_until_the_pod_is_silent(
     authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "HALF_CLOSED_SECONDS", 0.3)
+    monkeypatch.setattr(tunnel, "HALF_CLOSED_SECONDS", 0.3)
 
     async def answer(pod: Pod) -> None:
         assert await pod.hear_data() == b"well?"
@@ -377,7 +377,7 @@ async def test_a_slow_pod_holds_the_client_back(authority: trustme.CA) -> None:
 async def test_pings_are_answered_and_sent(
     authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PING_SECONDS", 0.2)
+    monkeypatch.setattr(tunnel, "PING_SECONDS", 0.2)
 
     async def ping(pod: Pod) -> None:
         await pod.ping()

@@ -15,6 +15,7 @@ rendered) is none of this package's business, so nothing here imports those laye
     wire            replies and events as values                    pure
     client          the verbs                                       HTTP
     channels        a forwarded port's bytes as WebSocket messages  pure
+    tunnel          one connection to a port of a pod               through the client
     port_forward    a port of a pod as a local port                 through the client
     managed_fields  who owns which field                            pure
     ownership       may we touch this object?                       pure
