@@ -5,6 +5,7 @@ The services are many and stopped, so that being in the middle is a matter of wr
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -83,7 +84,11 @@ def killed_with_its_plugin(stack: Stack, here: Namespace) -> list[str]:
 
 def pruned(stack: Stack, *arguments: str) -> list[str]:
     """Return the names that ``modelfleet prune`` lists."""
-    printed = subprocess.run(
+    return sorted(re.findall(r"ModelService \S+/(\S+)", printed_by_prune(stack, *arguments)))
+
+
+def printed_by_prune(stack: Stack, *arguments: str) -> str:
+    return subprocess.run(
         ["modelfleet", "prune", "--stack", stack.name, "--cwd", stack.project, *arguments],
         env=stack.environment,
         capture_output=True,
@@ -91,7 +96,6 @@ def pruned(stack: Stack, *arguments: str) -> list[str]:
         check=True,
         timeout=60,
     ).stdout
-    return sorted(re.findall(r"ModelService \S+/(\S+)", printed))
 
 
 def test_after_a_kill_the_same_program_converges(stack: Stack, here: Namespace) -> None:
@@ -123,6 +127,9 @@ def test_after_a_kill_prune_lists_exactly_what_the_program_no_longer_has(
     stack.program(stopped(here, kept))
     stack.up()
     assert pruned(stack) == dropped
+    documents = json.loads(printed_by_prune(stack, "--output", "json"))
+    assert [(each["name"], each["deleted"]) for each in documents] == [(n, False) for n in dropped]
+    assert f"Deployment {here.name}/{dropped[0]}" in documents[0]["objects"]
     assert here.names("deployments") == NAMES, "listing deletes nothing"
     assert pruned(stack, "--yes") == dropped
     wait_until(lambda: here.names("deployments") == kept)
