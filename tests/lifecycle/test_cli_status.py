@@ -125,7 +125,7 @@ def test_a_service_that_serves_is_shown_with_its_pods_and_ends_with_0(
     assert told[0] == f"ModelService {well}/serving: READY"
     assert f"base_url http://serving.{well}.svc/v1" in told
     assert f"owner {OWNER}" in told
-    assert "called serving" in told
+    assert "access name serving" in told
     assert "replicas 2 declared, 2 updated, 2 ready, 2 available" in told
     assert "rollout 2 of 2 pods available" in told
     assert "Why:" not in told

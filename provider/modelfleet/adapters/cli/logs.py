@@ -31,10 +31,11 @@ def logs(
         bool, typer.Option("--previous", "-p", help="Of the run before the last restart.")
     ] = False,
     tail: Annotated[
-        int | None, typer.Option(min=0, help="Only so many last lines of each pod.")
+        int | None,
+        typer.Option(min=0, metavar="LINES", help="Only so many last lines of each pod."),
     ] = None,
     since: Annotated[
-        str | None, typer.Option(help="Only what is not older than this, such as 10m.")
+        str | None, typer.Option(metavar="DURATION", help="Only what is not older, such as 10m.")
     ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on, also with new pods, until Ctrl-C.")
@@ -45,8 +46,9 @@ def logs(
 ) -> None:
     """Print the engines' logs, with the pod in front of each line where there are several.
 
-    Secrets of the declaration, and what looks like one, are masked. --output json prints one
-    object a line.
+    Secrets of the declaration, and what looks like one, are masked.
+
+    --output json prints one object a line.
     """
     if previous and follow:
         raise typer.BadParameter("--previous is over, there is nothing to --follow.")

@@ -109,7 +109,7 @@ def laid_out(report: Report, *, now: datetime) -> Iterator[RenderableType]:
 def _facts(report: Report, *, now: datetime) -> Iterator[tuple[str, str]]:
     service, rollout = report.service, report.rollout
     yield "model", service.model
-    yield "called", service.access_name
+    yield "access name", service.access_name
     yield "base_url", report.base_url
     yield "owner", service.owner
     changed = age_of(service.last_updated_at, now=now)
