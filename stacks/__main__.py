@@ -90,7 +90,7 @@ rerank = ModelService(
     },
 )
 
-# An engine that is not built in: any image that serves the OpenAI API, here on CPUs alone.
+# Another engine, on CPUs alone: on the local cluster, this one really runs.
 titles = ModelService(
     "titles",
     base=place,
@@ -98,19 +98,10 @@ titles = ModelService(
     deployment={
         "model": {"uri": services.titles.model},
         "replicas": services.titles.replicas,
-        "runtime": {
-            "name": "llama-cpp",
-            "image": "ghcr.io/ggml-org/llama.cpp:server-b11176",
-            "args": [
-                *("--hf-repo", "$(MODEL_PATH)"),
-                *("--alias", "$(MODEL_NAME)"),
-                *("--host", "0.0.0.0", "--port", "$(PORT)"),  # noqa: S104 - inside its own pod
-                "--metrics",
-            ],
-            "metrics_path": "/metrics",
-        },
-        "cpu": 8,
-        "memory_gib": 8,
+        "runtime": "llama.cpp",
+        "max_model_len": 2048,
+        "cpu": services.titles.cpu,
+        "memory_gib": 4,
     },
 )
 

@@ -27,6 +27,12 @@ class Hosted(Section):
     replicas: int = Field(1, ge=0)
 
 
+class HostedOnCpus(Hosted):
+    """A service without GPUs, and how many cores each replica may count on."""
+
+    cpu: float = Field(8, gt=0)
+
+
 class Services(Section):
     """The services that run on Kubernetes."""
 
@@ -34,7 +40,7 @@ class Services(Section):
     code: Hosted
     embeddings: Hosted
     rerank: Hosted
-    titles: Hosted
+    titles: HostedOnCpus
 
 
 class Gpus(Section):

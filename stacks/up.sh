@@ -24,14 +24,25 @@ END
     exit 2
 fi
 
-say "Local cluster: a real Kubernetes control plane, with fake GPU nodes"
-modelfleet local up
+if [ "${PODS:-auto}" = no ]; then
+    pods=--no-pods lacking="PODS=no was asked for."
+elif lacking=$(modelfleet local requirements); then
+    pods=--pods
+else
+    pods=--no-pods
+fi
+if [ $pods = --pods ]; then
+    say "Local cluster: a real Kubernetes control plane, fake GPU nodes, and two real nodes"
+else
+    say "Local cluster: a real Kubernetes control plane, with fake GPU nodes"
+    echo "All nodes are fake: $lacking"
+fi
+modelfleet local up $pods
 exports=$(modelfleet local env)
 eval "$exports"
 
-say "Namespace $namespace, which the services live in"
-kubectl create namespace "$namespace" --dry-run=client --output yaml |
-    kubectl apply --server-side --filename -
+say "Namespace $namespace, which the services live in, and a claim on its models"
+kubectl apply --server-side --filename stacks/local.yaml
 
 say "Stack $stack, and what its program declares"
 pulumi stack select --create "$stack"
@@ -40,6 +51,11 @@ pulumi up --yes
 say "Running"
 [ -t 1 ] || export COLUMNS=100 # where nobody's terminal says how wide
 modelfleet ls --namespace "$namespace"
+
+if [ $pods = --pods ]; then
+    say "And one of them answers: modelfleet chat titles --namespace $namespace 'Are you real?'"
+    modelfleet chat titles --namespace "$namespace" 'Are you real?'
+fi
 
 cat <<END
 

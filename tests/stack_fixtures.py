@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from modelfleet.local import install_tools
-from pulumi_stack import Stack, clean_environment
+from pulumi_stack import Run, Stack, clean_environment
+
+TRANSCRIPTS = Path(__file__).parent / "engine" / "transcripts"
 
 _MINIMAL_PROJECT = "name: {name}\nruntime: python\n"
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", ".*")
@@ -77,6 +79,23 @@ def module_stack_factory(
     """
     folder = tmp_path_factory.mktemp(request.module.__name__)
     yield from _factory(folder, pulumi_environment, request)
+
+
+@pytest.fixture
+def transcript(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """``transcript(name, *runs)`` compares what was typed and printed with a recorded file."""
+    update = request.config.getoption("--update-golden", default=False)
+
+    def compare(name: str, *runs: Run) -> None:
+        recorded = TRANSCRIPTS / f"{name}.txt"
+        printed = "\n".join(run.normalised() for run in runs)
+        if update:
+            recorded.parent.mkdir(exist_ok=True)
+            recorded.write_text(printed)
+        assert recorded.exists(), f"{recorded} is missing; record it with --update-golden"
+        assert printed == recorded.read_text()
+
+    return compare
 
 
 def _factory(

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from documented import ROOT, Block, Shell, blocks, copy_of_this_checkout
-from pulumi_stack import Stack
-
 from modelfleet.local import Plane
+from pulumi_stack import Stack
+from stack_fixtures import TRANSCRIPTS
 
-TRANSCRIPTS = Path(__file__).parent / "transcripts"
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 _LINK = re.compile(r"\]\((?!https?:)(?P<path>[^)#]+)")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+
 from documented import ROOT
+from local_models import claimed_models
+from modelfleet.local.api import Api
 from pulumi_stack import Stack
 
 # One after the other, with the transcripts: all have a service "chat" in one namespace.
@@ -40,8 +43,15 @@ def test_every_environment_previews_where_no_cluster_is_known(
     assert "+ 7 to create" in preview.output
 
 
+@pytest.fixture
+def models(plane_api: Api, namespace: str) -> Iterator[None]:
+    """What stacks/local.yaml makes for the namespace of the dev fleet."""
+    with claimed_models(plane_api, namespace=namespace):
+        yield
+
+
 def test_the_dev_fleet_serves_and_its_key_is_nowhere_in_plain_text(
-    stack_factory: StackFactory, namespace: str
+    stack_factory: StackFactory, namespace: str, models: None
 ) -> None:
     stack = stack_factory(PROJECT, cluster=True)
     stack.set_config("environment.namespace", namespace, path=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from local_models import claimed_models
 from modelfleet.cluster.client import Client
 from modelfleet.fleet import Fleet
 from modelfleet.local import Plane
@@ -24,6 +25,7 @@ from stack_fixtures import (  # noqa: F401  (fixtures are found where they are i
     pulumi_environment,
     pulumi_path,
     stack_factory,
+    transcript,
 )
 
 HERE = Path(__file__).parent
@@ -63,40 +65,9 @@ def namespace(api: Api) -> Iterator[str]:
     """A namespace of the test's own, with the claim ``models`` on the nodes' tiny models."""
     name = f"p-{uuid.uuid4().hex[:8]}"
     api.send("POST", "/api/v1/namespaces", json={"metadata": {"name": name}})
-    volume, claim = models_claim(name)
-    api.send("POST", "/api/v1/persistentvolumes", json=volume)
-    api.send("POST", f"/api/v1/namespaces/{name}/persistentvolumeclaims", json=claim)
-    yield name
-    api.send("DELETE", f"/api/v1/namespaces/{name}")
-    api.send("DELETE", f"/api/v1/persistentvolumes/{volume['metadata']['name']}")
-
-
-def models_claim(namespace: str) -> tuple[dict[str, object], dict[str, object]]:
-    """Return the volume of the nodes' models, and a namespace's claim on it."""
-    name = f"models-{namespace}"
-    access = {"accessModes": ["ReadOnlyMany"], "storageClassName": ""}
-    volume = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": name},
-        "spec": {
-            **access,
-            "capacity": {"storage": "1Gi"},
-            "hostPath": {"path": "/var/lib/modelfleet/models"},
-            "claimRef": {"namespace": namespace, "name": "models"},
-        },
-    }
-    claim = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": "models", "namespace": namespace},
-        "spec": {
-            **access,
-            "volumeName": name,
-            "resources": {"requests": {"storage": "1Gi"}},
-        },
-    }
-    return volume, claim
+    with claimed_models(api, namespace=name):
+        yield name
+        api.send("DELETE", f"/api/v1/namespaces/{name}")
 
 
 @pytest_asyncio.fixture

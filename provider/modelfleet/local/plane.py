@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelfleet.local import components, control_plane, environment, nodes, processes
 from modelfleet.local.api import Api
@@ -23,8 +24,7 @@ from modelfleet.local.folders import default_state_folder, require_supported_pla
 from modelfleet.local.gpus import gpu_pools
 from modelfleet.local.locks import exclusive
 from modelfleet.local.pods import real_nodes
-from modelfleet.local.pods.configuration import DNS_USER
-from modelfleet.local.pods.materials import prepare
+from modelfleet.local.pods.configuration import DNS_USER, POLICIES_USER
 from modelfleet.local.pods.real_nodes import RealNodes
 from modelfleet.local.pods.requirements import require_nothing_missing
 from modelfleet.local.progress import Progress
@@ -32,6 +32,9 @@ from modelfleet.local.settings import Settings, free_ports, read_settings, write
 from modelfleet.local.stages import BEHAVIOURS
 from modelfleet.local.status import Status, node_groups
 from modelfleet.local.tools import Tools, install_tools
+
+if TYPE_CHECKING:
+    from modelfleet.local.pods.materials import Materials
 
 _CPU_NODES = 2  # for what needs no GPU
 _NODES_READY_SECONDS = 60.0
@@ -98,7 +101,7 @@ class Plane:
             if settings.pods:
                 require_nothing_missing()
             tools = install_tools(progress=self._progress, pods=settings.pods)
-            materials = prepare(progress=self._progress) if settings.pods else None
+            materials = self._materials() if settings.pods else None
             self._link_programs(tools)
             real = RealNodes(self._folder, programs=tools.programs, progress=self._progress)
             settings = real.with_block(settings)
@@ -110,6 +113,7 @@ class Plane:
                 real_nodes.end(self._folder, block=settings.block)
             if materials is not None:
                 with self._progress.step("Starting the real nodes"):
+                    self._give_rights(settings)
                     real.converge(settings, materials=materials)
             with self._progress.step("Waiting for the nodes"):
                 self._converge_nodes(settings, processes=processes)
@@ -129,6 +133,12 @@ class Plane:
                 for name in ("plane", "bin", "pulumi-state", "pulumi-home"):
                     shutil.rmtree(self.state_folder / name, ignore_errors=True)
         return ended
+
+    def _materials(self) -> Materials:
+        # What describes images is checked with pydantic, which nothing else here needs.
+        from modelfleet.local.pods.materials import prepare
+
+        return prepare(progress=self._progress)
 
     def _end(self) -> list[str]:
         settings = read_settings(self._settings_file)
@@ -234,6 +244,11 @@ class Plane:
             if not (folder / name).is_symlink():
                 (folder / name).symlink_to(program)
 
+    def _give_rights(self, settings: Settings) -> None:
+        with Api(self._folder, server=components.server_url(settings.ports)) as api:
+            for user in (DNS_USER, POLICIES_USER):
+                api.bind_role(user, role="view", user=user)
+
     def _converge_nodes(self, settings: Settings, *, processes: ControlPlane) -> None:
         fleet = [
             *nodes.node_objects(gpu_pools(settings.gpus)),
@@ -244,7 +259,6 @@ class Plane:
         names = real_nodes.NAMES if settings.pods else ()
         real = nodes.real_node_objects(names, gpus=settings.pod_gpus)
         with Api(self._folder, server=components.server_url(settings.ports)) as api:
-            api.bind_role(DNS_USER, role="view", user=DNS_USER)
             nodes.converge_nodes(api, fleet, pool=nodes.FLEET_POOL)
             nodes.converge_nodes(api, chaos, pool=nodes.CHAOS_POOL)
             nodes.converge_nodes(api, real, pool=nodes.PODS_POOL)
