@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
 from pathlib import Path
 
@@ -12,7 +12,8 @@ import yaml
 
 from modelfleet.errors import ConfigError
 from modelfleet.local import processes
-from modelfleet.local.pods import requirements
+from modelfleet.local.components import SERVICE_ADDRESSES
+from modelfleet.local.pods import policies, requirements
 from modelfleet.local.pods.components import PROGRAMS, init_command, node_commands, relay_command
 from modelfleet.local.pods.configuration import ControlPlaneAccess, NodeConfiguration
 from modelfleet.local.pods.network import (
@@ -21,6 +22,7 @@ from modelfleet.local.pods.network import (
     Network,
     host_commands,
     inside_commands,
+    inside_rules,
 )
 
 FOLDER = Path("/home/me/.modelfleet/plane")
@@ -68,7 +70,8 @@ def test_every_node_has_a_way_to_the_api_server_and_to_the_pods_of_the_others() 
 
 @pytest.fixture
 def configuration() -> NodeConfiguration:
-    users = ("system:node:pods-0", "system:kube-proxy", "system:coredns")
+    names = ("node:pods-0", "kube-proxy", "coredns", "network-policies")
+    users = [f"system:{name}" for name in names]
     network = Network(0)
     return NodeConfiguration(
         name="pods-0",
@@ -92,6 +95,34 @@ def test_programs_of_a_node_have_credentials_of_their_own(
         document = yaml.safe_load(files[f"{name}.kubeconfig"])
         assert document["users"][0]["user"] == {"token": f"token of {user}"}
         assert document["clusters"][0]["cluster"]["tls-server-name"] == "127.0.0.1"
+
+
+def test_what_enforces_policies_finds_its_account_as_a_pod_does(
+    configuration: NodeConfiguration,
+) -> None:
+    files = configuration.files(FOLDER)
+    assert files["account/token"] == "token of system:network-policies"
+    (*_, token, authority) = policies.account_command(FOLDER / "account")
+    assert [Path(token).name, Path(authority).name] == ["token", "ca.crt"]
+    host = IPv4Address(policies.ENVIRONMENT["KUBERNETES_SERVICE_HOST"])
+    first = next(IPv4Network(SERVICE_ADDRESSES).hosts())
+    assert host == first, "the address that the API server's certificate names"
+
+
+def test_a_node_asks_about_new_connections_that_it_passes_on_and_about_nothing_else() -> None:
+    said = " ".join(policies.rule())
+    assert "-A FORWARD -m conntrack ! --ctstate ESTABLISHED,RELATED -j NFQUEUE" in said
+    assert "--queue-bypass" in said, "a node goes on without the program that it asks"
+    program = policies.command(Path("/p"), account=FOLDER, node="pods-0")
+    queue = next(a.removeprefix("--nfqueue-id=") for a in program if "nfqueue-id" in a)
+    assert f"--queue-num {queue} " in said
+
+
+def test_what_a_node_sends_to_a_service_that_is_not_there_goes_no_further_than_the_node() -> None:
+    (route,) = [c for c in inside_commands(Network(0), node=0) if SERVICE_ADDRESSES in c]
+    (rule,) = inside_rules()
+    assert " ".join(route).endswith(f"dev lo src {Network(0).address(0)}")
+    assert " ".join(rule).endswith(f"-d {SERVICE_ADDRESSES} -o lo -j REJECT")
 
 
 def test_a_kubelet_lets_in_nobody_without_the_certificate(

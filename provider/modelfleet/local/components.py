@@ -27,6 +27,8 @@ HOST = "127.0.0.1"  # the API server's own certificate names this address, not "
 _ETCD_URL = "unix://etcd.sock:0"
 _ETCD_PEER_URL = "unix://etcd-peer.sock:0"
 
+SERVICE_ADDRESSES = "10.96.0.0/12"
+
 AUDIT_POLICY = "audit-policy.json"
 AUDIT_LOG = "logs/audit.log"
 
@@ -106,7 +108,7 @@ def _api_server(folder: Path, *, ports: Ports) -> list[str]:
         f"--service-account-issuer=https://{HOST}",
         f"--service-account-key-file={folder}/service-account.key",
         f"--service-account-signing-key-file={folder}/service-account.key",
-        "--service-cluster-ip-range=10.96.0.0/12",
+        f"--service-cluster-ip-range={SERVICE_ADDRESSES}",
         # Pods run nowhere here, so none waits for an account and its token.
         "--disable-admission-plugins=ServiceAccount",
         "--kubelet-preferred-address-types=InternalIP",

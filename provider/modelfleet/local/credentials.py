@@ -28,6 +28,7 @@ _USERS = {
     "system:node:pods-1": ("system:nodes",),
     "system:kube-proxy": (),
     "system:coredns": (),
+    "system:network-policies": (),
 }
 
 # A P-256 private key in DER (SEC 1): version 1, the number, the curve. Any number below the

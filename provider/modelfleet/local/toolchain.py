@@ -209,4 +209,10 @@ COREDNS = Family(
     packages={"coredns": "github.com/coredns/coredns"},
 )
 
-NODE_FAMILIES = (COREDNS, KUBERNETES_NODE)
+NETWORK_POLICIES = Family(
+    "kube-network-policies",
+    module="sigs.k8s.io/kube-network-policies",
+    packages={"kube-network-policies": "sigs.k8s.io/kube-network-policies/cmd"},
+)
+
+NODE_FAMILIES = (COREDNS, NETWORK_POLICIES, KUBERNETES_NODE)

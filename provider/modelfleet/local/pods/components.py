@@ -11,6 +11,8 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Final
 
+from modelfleet.local.pods import policies
+from modelfleet.local.pods.policies import ACCOUNT
 from modelfleet.local.pods.requirements import program
 
 RELAY: Final = "socat"
@@ -19,9 +21,13 @@ CONTAINERD: Final = "containerd"
 KUBELET: Final = "kubelet"
 KUBE_PROXY: Final = "kube-proxy"
 COREDNS: Final = "coredns"
+NETWORK_POLICIES: Final = "kube-network-policies"
 
-ON_A_NODE: Final = (CONTAINERD, KUBELET, KUBE_PROXY, COREDNS)
+ON_A_NODE: Final = (CONTAINERD, KUBELET, KUBE_PROXY, COREDNS, NETWORK_POLICIES)
 """In the order they are started."""
+
+ENVIRONMENTS: Final = {NETWORK_POLICIES: policies.ENVIRONMENT}
+"""What programs are told by variables of their environment, where they are."""
 
 PROGRAMS: Final = (RELAY, INIT, *ON_A_NODE)
 
@@ -70,4 +76,7 @@ def node_commands(
         ],
         KUBE_PROXY: [str(programs[KUBE_PROXY]), f"--config={configuration}/kube-proxy.yaml"],
         COREDNS: [str(programs[COREDNS]), f"-conf={configuration}/Corefile"],
+        NETWORK_POLICIES: policies.command(
+            programs[NETWORK_POLICIES], account=configuration / ACCOUNT, node=name
+        ),
     }

@@ -12,6 +12,7 @@ from typing import Any, Final
 import yaml
 
 from modelfleet.local.credentials import kubeconfig
+from modelfleet.local.pods.policies import ACCOUNT
 from modelfleet.local.pods.requirements import CNI_PLUGINS
 
 CLUSTER_DOMAIN: Final = "cluster.local"
@@ -21,6 +22,7 @@ PAUSE_IMAGE: Final = "modelfleet.local/pause:1"
 KUBELET_USER: Final = "system:node:"
 PROXY_USER: Final = "system:kube-proxy"
 DNS_USER: Final = "system:coredns"
+POLICIES_USER: Final = "system:network-policies"
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class NodeConfiguration:
             "kube-proxy.yaml": _yaml(self._kube_proxy(folder)),
             "Corefile": self._corefile(folder),
             "resolv.conf": "",
+            f"{ACCOUNT}/token": self.access.tokens[POLICIES_USER],
+            f"{ACCOUNT}/ca.crt": self.access.certificate_authority,
             **{f"{name}.kubeconfig": self._kubeconfig(user) for name, user in users.items()},
         }
 

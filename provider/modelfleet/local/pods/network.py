@@ -12,6 +12,8 @@ from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
 from typing import Final
 
+from modelfleet.local.components import SERVICE_ADDRESSES
+
 NODES: Final = 2
 BLOCKS: Final = 32
 """How many planes a machine can give real nodes at a time."""
@@ -107,6 +109,8 @@ def inside_commands(network: Network, *, node: int) -> list[Command]:
         ("link", "set", "lo", "up"),
         ("address", "add", link.interface(1), "dev", "host"),
         ("link", "set", "host", "up"),
+        # What runs on the node itself reaches Services, too: kube-proxy sends it to an endpoint.
+        ("route", "add", SERVICE_ADDRESSES, "dev", "lo", "src", str(link.address(1))),
     ]
     if network.api_address not in link.network:
         via = ("via", str(link.address(0)))
@@ -125,3 +129,9 @@ def inside_commands(network: Network, *, node: int) -> list[Command]:
             ("route", "add", str(network.pods(other)), *via),
         ]
     return [("ip", *command) for command in commands]
+
+
+def inside_rules() -> list[Command]:
+    """Return what refuses, instead of losing, what a node sends to a Service that is not there."""
+    to_services = ("-d", SERVICE_ADDRESSES, "-o", "lo")
+    return [("iptables", "--wait", "-A", "OUTPUT", *to_services, "-j", "REJECT")]

@@ -14,8 +14,9 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import psutil
 
@@ -23,11 +24,13 @@ from modelfleet.local import processes
 from modelfleet.local.credentials import certificate_authority, kubelet_client, tokens
 from modelfleet.local.errors import LocalError
 from modelfleet.local.folders import cache_folder
-from modelfleet.local.pods import cgroups
+from modelfleet.local.pods import cgroups, policies
 from modelfleet.local.pods.blocks import free_block, is_taken
 from modelfleet.local.pods.components import (
     CONTAINERD,
+    ENVIRONMENTS,
     INIT,
+    NETWORK_POLICIES,
     ON_A_NODE,
     PROGRAMS,
     RELAY,
@@ -41,17 +44,21 @@ from modelfleet.local.pods.configuration import (
     ControlPlaneAccess,
     NodeConfiguration,
 )
-from modelfleet.local.pods.materials import Materials
 from modelfleet.local.pods.network import (
     NODES,
     Network,
     host_commands,
     inside_commands,
+    inside_rules,
 )
+from modelfleet.local.pods.policies import ACCOUNT
 from modelfleet.local.pods.requirements import program
 from modelfleet.local.progress import Progress
 from modelfleet.local.settings import Settings
 from modelfleet.local.stages import digest
+
+if TYPE_CHECKING:
+    from modelfleet.local.pods.materials import Materials
 
 NAMES: Final = tuple(f"pods-{number}" for number in range(NODES))
 
@@ -101,6 +108,9 @@ class RealNodes:
                 access=access,
             )
             self._converge_node(node, init_pid=inits[number], materials=materials)
+        for name, pid in zip(NAMES, inits, strict=True):
+            if not _wait_until(partial(policies.are_enforced, init_pid=pid)):
+                raise self._failure(f"{name}-{NETWORK_POLICIES}", NETWORK_POLICIES, "is not ready")
 
     def _inits(self) -> list[int]:
         """Return the processes that hold the nodes, in the nodes' order; fewer if some are gone."""
@@ -127,7 +137,11 @@ class RealNodes:
         for on_host in host_commands(network, init_pids=inits):
             _run(on_host)
         for number, pid in enumerate(inits):
-            for in_node in inside_commands(network, node=number):
+            for in_node in (
+                *inside_commands(network, node=number),
+                *inside_rules(),
+                policies.rule(),
+            ):
                 _run(inside(pid, in_node))
         return inits
 
@@ -140,6 +154,8 @@ class RealNodes:
             configuration, name=node.name, address=node.address, programs=self._programs
         )
         for name in ON_A_NODE:
+            if name == NETWORK_POLICIES:
+                _run(inside(init_pid, policies.account_command(configuration / ACCOUNT)))
             self._ensure(name, commands[name], log=f"{node.name}-{name}", init_pid=init_pid)
             if name == CONTAINERD:
                 self._import_images(node.name, init_pid=init_pid, materials=materials)
@@ -176,7 +192,8 @@ class RealNodes:
             return
         processes.end(ours)
         command = argv if init_pid is None else inside(init_pid, argv)
-        processes.start(command, folder=self._folder, log=self._log(log), environ=_environ())
+        environ = {**_environ(), **ENVIRONMENTS.get(name, {})}
+        processes.start(command, folder=self._folder, log=self._log(log), environ=environ)
         started = _wait_until(
             lambda: any(
                 processes.argv_of(process) == argv

@@ -32,6 +32,7 @@ REQUIREMENTS: Final = (
     Requirement("ip", "iproute2"),
     Requirement("nft", "nftables"),
     Requirement("conntrack", "conntrack"),
+    Requirement("iptables", "iptables"),
     Requirement("nsenter", "util-linux"),
     Requirement("socat", "socat"),
     Requirement("openssl", "openssl"),
