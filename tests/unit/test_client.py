@@ -511,6 +511,15 @@ async def test_a_log_is_text_and_none_is_empty() -> None:
     assert asked[0].url.params["previous"] == "true"
 
 
+async def test_what_a_kubelet_says_of_a_log_that_is_gone_is_no_log() -> None:
+    gone = "unable to retrieve container logs for containerd://2640d0e2916a"
+    network, _ = one_by_one(httpx.Response(200, text=gone), httpx.Response(200, text=gone))
+    async with connected(network) as client:
+        assert await client.read_pod_log(POD_REF, container="engine") == ""
+        lines = client.pod_log_lines(POD_REF, container="engine")
+        assert [line async for line in lines] == []
+
+
 async def test_a_log_is_asked_for_once() -> None:
     network, asked = one_by_one(no(500, "InternalError"))
     async with connected(network) as client:

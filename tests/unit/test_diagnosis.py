@@ -165,6 +165,19 @@ async def test_an_event_that_repeats_the_reason_is_left_out() -> None:
     assert await diagnosed(missing, events=events) == 'Pod qwen-0: secret "a" not found.'
 
 
+async def test_what_a_real_node_says_three_times_of_an_image_is_told_once() -> None:
+    cause = 'failed to resolve reference "r/e:1": ' + "dial tcp: no such host, " * 20
+    pulling = Reason(
+        Code.IMAGE_PULL, f"Pod qwen-0: cannot pull image r/e:1: {cause[:150]}…", pod="qwen-0"
+    )
+    events = (
+        event("Failed", f'Failed to pull image "r/e:1": {cause}', at="10"),
+        event("Failed", "Error: ErrImagePull", at="11"),
+        event("Failed", "Error: ImagePullBackOff", at="12"),
+    )
+    assert await diagnosed(pulling, events=events) == f"{pulling.text}."
+
+
 async def test_events_that_cannot_be_read_are_said_to_be_so() -> None:
     starting = Reason(Code.STARTING, "Pod qwen-0: starting", pod="qwen-0")
     told = await diagnosed(starting, events=refused(403, "Forbidden"))

@@ -47,6 +47,8 @@ LOG_SILENCE_SECONDS: Final = 60.0
 """How long a followed log may say nothing before it is asked for again from where it was."""
 
 _LOG_LIMIT_BYTES: Final = 65_536
+_LOG_IS_GONE: Final = "unable to retrieve container logs for "
+"""What a kubelet answers, with status 200, for a container that was removed meanwhile."""
 
 
 class Client:
@@ -235,7 +237,7 @@ class Client:
     async def read_pod_log(
         self, ref: Ref, *, container: str, tail_lines: int = 20, previous: bool = False
     ) -> str:
-        """Return the last lines of a container's log, "" where there is none (yet).
+        """Return the last lines of a container's log, "" where there is none (yet, or any more).
 
         ``previous`` reads the log of the run before a restart. One attempt only.
         """
@@ -255,7 +257,8 @@ class Client:
             )
         except (NotFoundError, ImmutableFieldError):  # 400: the container has not started
             return ""
-        return response.content.decode(errors="replace")
+        text = response.content.decode(errors="replace")
+        return "" if text.startswith(_LOG_IS_GONE) else text
 
     async def pod_log_lines(
         self,
@@ -292,7 +295,8 @@ class Client:
         )
         async with aclosing(lines):
             async for line in lines:
-                yield line
+                if not line.startswith(_LOG_IS_GONE):
+                    yield line
 
     def upgraded(
         self,

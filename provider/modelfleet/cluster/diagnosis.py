@@ -39,6 +39,13 @@ _REPEATS: Final = frozenset({"BackOff", "FailedScheduling"})
 _TELLING: Final = frozenset({"NotTriggerScaleUp", "TriggeredScaleUp"})
 """Reasons of events that are no warnings, and yet what a person would look for."""
 
+_WAITING_REASONS: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "CrashLoopBackOff"})
+"""Whole messages of events that only name the state of a container, which is known."""
+
+_PREAMBLE: Final = re.compile(r'^(Error: )?(Failed to pull image "[^"]*": )?')
+_TELLS_APART: Final = 100
+"""Of messages that are the same so far, one was cut short elsewhere."""
+
 _TERMINAL_CODES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -95,7 +102,8 @@ async def _events(
     for event in sorted(mine, key=by_time, reverse=True):
         why, message = event.get("reason", ""), short(str(event.get("message", ""))).rstrip(".")
         warned = event.get("type") == "Warning" and why not in _REPEATS
-        known = message.removeprefix("Error: ") in reason.text
+        core = _PREAMBLE.sub("", message)
+        known = core[:_TELLS_APART] in reason.text or core in _WAITING_REASONS
         if (warned or why in _TELLING) and message and not known:
             told[f"{why}: {message}"] = None
     return list(told)[:_EVENTS_TOLD]
