@@ -24,9 +24,19 @@ def field_names_of(spec: ModelServiceSpec) -> FieldNames:
         credential = secret_name_and_key(deployment.model.credential_name)[0]
         secrets[credential] = "deployment.model.credential_name"
     names = FieldNames(of_secret=secrets)
+    if deployment.model.uri.startswith("file://"):
+        names = replace(names, model_path=deployment.model.uri.removeprefix("file://"))
     if isinstance(deployment.runtime, RuntimeSpec):
         image = "deployment.runtime.image"
-        names = replace(names, image=image, image_version=image, probes="deployment.runtime.probes")
+        names = replace(
+            names,
+            image=image,
+            image_version=image,
+            args="deployment.runtime.args",
+            port="deployment.runtime.port",
+            probes="deployment.runtime.probes",
+            command=names.command if deployment.command else "deployment.runtime.command",
+        )
     if deployment.model.uri.startswith("pvc://") and deployment.storage.kind != "pvc":
         names = replace(names, storage=names.model)  # the only claim there is
     if deployment.images:

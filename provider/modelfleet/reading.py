@@ -108,7 +108,12 @@ async def read_status(client: Client, namespace: str, name: str) -> Report | Non
     if report.serves_as_declared:
         return report
     reasons = await diagnose(
-        client, seen.pods, seen.outcome.reasons, secrets=seen.secrets, events=seen.events
+        client,
+        seen.pods,
+        seen.outcome.reasons,
+        fields=seen.fields,
+        secrets=seen.secrets,
+        events=seen.events,
     )
     return replace(report, diagnosis=reasons)
 

@@ -77,6 +77,7 @@ async def wait_until_ready(
         client,
         services.pods(primary),
         outcome.reasons,
+        fields=field_names_of(spec),
         secrets=[value.get_secret_value() for value in deployment.secret_env.values()],
     )
     told = f"is not ready after {seconds:g} s." if isinstance(outcome, Waiting) else "failed."

@@ -47,6 +47,15 @@ def pod(*, restarts: int = 4, message: str = "") -> Object:
     }
 
 
+def created_only() -> Object:
+    """Return a pod whose container waits for what comes before its start."""
+    live = pod()
+    live["status"]["containerStatuses"] = [
+        {"name": "engine", "restartCount": 0, "state": {"waiting": {"reason": "ContainerCreating"}}}
+    ]
+    return live
+
+
 def event(reason: str, message: str, *, at: str = "10", warning: bool = True) -> Object:
     return {
         "metadata": {"name": f"{reason}.{at}"},
@@ -145,9 +154,10 @@ async def test_the_newest_warnings_that_say_something_new_are_added() -> None:
         event("FailedScheduling", "0/1 nodes are available", at="55"),
         event("NetworkNotReady", "too old to be told", at="05"),
     )
-    assert await diagnosed(starting, events=events) == (
+    assert await diagnosed(starting, events=events, live=created_only()) == (
         "Pod qwen-0: starting its container engine. FailedMount: MountVolume.SetUp failed: "
-        "configmap not found. Unhealthy: Startup probe failed: HTTP 503."
+        "configmap not found. Unhealthy: Startup probe failed: HTTP 503. Look at that volume: "
+        "volumes come from deployment.storage, deployment.model.uri and deployment.pod_overrides."
     )
 
 
@@ -165,13 +175,23 @@ async def test_an_event_that_repeats_the_reason_is_left_out() -> None:
     assert await diagnosed(missing, events=events) == 'Pod qwen-0: secret "a" not found.'
 
 
+UNREACHABLE = (
+    "dial tcp: lookup registry.example.org on 10.255.255.53:53: dial udp 10.255.255.53:53: "
+    "connect: network is unreachable"
+)
+
+
 async def test_what_a_real_node_says_three_times_of_an_image_is_told_once() -> None:
-    cause = 'failed to resolve reference "r/e:1": ' + "dial tcp: no such host, " * 20
+    image = "registry.example.org/none:1"
+    wrapped = (
+        f'failed to pull and unpack image "{image}": failed to resolve reference "{image}": failed '
+        f'to do request: Head "https://registry.example.org/v2/none/manifests/1": {UNREACHABLE}'
+    )
     pulling = Reason(
-        Code.IMAGE_PULL, f"Pod qwen-0: cannot pull image r/e:1: {cause[:150]}…", pod="qwen-0"
+        Code.IMAGE_PULL, f"Pod qwen-0: cannot pull image {image}: {UNREACHABLE}", pod="qwen-0"
     )
     events = (
-        event("Failed", f'Failed to pull image "r/e:1": {cause}', at="10"),
+        event("Failed", f'Failed to pull image "{image}": {wrapped}', at="10"),
         event("Failed", "Error: ErrImagePull", at="11"),
         event("Failed", "Error: ImagePullBackOff", at="12"),
     )

@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from modelfleet.cluster.masking import without_lookalikes
-from modelfleet.cluster.neighbours import RESOURCES
+from modelfleet.cluster.others_words import missing_config, short, telling
 from modelfleet.cluster.reasons import Code, FieldNames, Finding, Reason
 
 CRASHES_UNTIL_FAILED: Final = 3
@@ -23,12 +22,14 @@ OOM_KILLS_UNTIL_FAILED: Final = 2
 """The first may be bad luck (a neighbour, a first request); the same again is a limit too low."""
 
 _SIGKILL, _SIGTERM = 137, 143
-_TEXT_LIMIT: Final = 300
 
 _PULL_TRIES_AGAIN: Final = re.compile(
     r"toomanyrequests|rate limit|\b429\b|\b50[0234]\b|timed? ?out|deadline exceeded|"
-    r"connection re|no such host|handshake|EOF|unavailable|temporar|try again",
+    r"connection re|handshake|EOF|unavailable|temporar|try again",
     re.IGNORECASE,
+)
+_REGISTRY_OUT_OF_REACH: Final = re.compile(
+    r"no such host|network is unreachable|no route to host|server misbehaving", re.IGNORECASE
 )
 _PULL_DENIED: Final = re.compile(
     r"denied|unauthori[sz]ed|authenti|forbidden|\b40[13]\b|basic auth|authorization", re.IGNORECASE
@@ -38,11 +39,14 @@ _PULL_ABSENT: Final = re.compile(
     r"invalid reference|not present with pull policy|couldn't parse|failed to apply default image",
     re.IGNORECASE,
 )
-_MISSING_SECRET: Final = re.compile(
-    r'(?P<kind>secret|configmap) "(?P<name>[^"]+)" not found|'
-    r"couldn't find key (?P<key>\S+) in (?P<of>Secret|ConfigMap) [^/\s]+/(?P<holder>\S+)"
+_NO_SUCH_PROGRAM: Final = re.compile(
+    r"exec: .*(executable file not found|no such file or directory|permission denied)"
 )
-_NO_SUCH_PROGRAM: Final = re.compile(r"executable file not found|no such file or directory")
+_MOUNT: Final = re.compile(r"error mounting .*? to rootfs at \"(?P<path>[^\"]+)\"")
+_TOO_LITTLE_MEMORY: Final = "OOM-killed"
+"""Of a container that had no room even to begin, the runtime says so, and not the kubelet."""
+
+_NEVER_STARTED: Final = ("StartError", "ContainerCannotRun")
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,11 @@ class Container:
     def end(self) -> Mapping[str, Any]:
         """How it last ended: the present end, else the former one; empty if it never ended."""
         return self._state("state") or self._state("lastState")
+
+    @property
+    def has_run(self) -> bool:
+        """Whether its program has run at all: what could not be started left no words."""
+        return self.running or (bool(self.end) and self.end.get("reason") not in _NEVER_STARTED)
 
     def _state(self, which: str) -> Mapping[str, Any]:
         state: Mapping[str, Any] = self.status.get(which) or {}
@@ -125,7 +134,14 @@ def _image_pull(container: Container, fields: FieldNames) -> Finding:
     image = str(container.spec.get("image") or container.status.get("image") or "")
     # "Back-off pulling image" alone is all that older kubelets say while they wait: no verdict.
     cause = re.sub(r'^(Back-off pulling image "[^"]*"(: )?)?(ErrImagePull: )?', "", message)
-    text = f"cannot pull image {image}" + (f": {short(cause)}" if cause else "")
+    cause = telling(cause)
+    text = f"cannot pull image {image}" + (f": {cause}" if cause else "")
+    if _REGISTRY_OUT_OF_REACH.search(cause):
+        hint = (
+            f"Check the registry's name in {fields.image}, and that the nodes can reach it; they "
+            "try again."
+        )
+        return Finding(Reason(Code.IMAGE_PULL, text, fields.image, hint))
     if _PULL_TRIES_AGAIN.search(cause):
         hint = "The registry is slow, limited or down; the node tries again."
         return Finding(Reason(Code.IMAGE_PULL, text, fields.image, hint))
@@ -147,36 +163,44 @@ _NEVER_PULLED: Final = ("InvalidImageName", "ErrImageNeverPull", "SignatureValid
 
 def _config_missing(container: Container, fields: FieldNames) -> Finding:
     message = str(container.waiting.get("message", ""))
-    field, hint = fields.env, f"Correct what {fields.env} refers to."
-    if missing := _MISSING_SECRET.search(message):
-        kind = "ConfigMap" if "configmap" in (missing["kind"], missing["of"] or "") else "Secret"
-        kind = missing["of"] or kind
-        name = missing["name"] or missing["holder"]
-        field = fields.of_secret.get(name, fields.env)
-        what = f"key {missing['key']} in {kind} {name}" if missing["key"] else f"{kind} {name}"
-        where = f"{what} in the same namespace ({RESOURCES[kind]} in a Pulumi program)"
-        hint = f"Create {where}, or change {field}."
     text = f"cannot start its {container.called}: {short(message)}"
-    return Finding(Reason(Code.CONFIG_MISSING, text, field, hint), fatal=True)
+    if missing := missing_config(message):
+        field = fields.of_secret.get(missing.name, fields.env)
+        hint = f"Create {missing.told}, or change {field}."
+        return Finding(Reason(Code.CONFIG_MISSING, text, field, hint), fatal=True)
+    hint = f"Correct what {fields.env} refers to."
+    return Finding(Reason(Code.CONFIG_MISSING, text, fields.env, hint), fatal=True)
 
 
 def _cannot_be_started(container: Container, fields: FieldNames) -> Finding:
     backing_off = container.waiting.get("reason") == "CrashLoopBackOff"
     told_by = container.end if backing_off or not container.waiting else container.waiting
-    message = str(told_by.get("message", ""))
-    absent = _NO_SUCH_PROGRAM.search(message) is not None
-    hint = f"Correct {fields.command}: the image must have that program."
-    if not absent:
+    raw = str(told_by.get("message", ""))
+    code, absent, message = Code.CRASH_LOOP, False, telling(raw)
+    if mount := _MOUNT.search(raw):
+        is_model = mount["path"].startswith(fields.model_path)
+        field = fields.model if is_model else fields.pod_overrides
+        hint = volume_hint(fields, at=mount["path"])
+        why = message.rpartition(": ")[2]
+        message = f"the volume at {mount['path']} cannot be mounted, {why}"
+    elif _TOO_LITTLE_MEMORY in message:
+        code, field, hint = Code.OOM_KILLED, fields.memory, _more_memory(container, fields)
+    elif absent := _NO_SUCH_PROGRAM.search(message) is not None:
+        field = fields.command
+        hint = f"Correct {fields.command}: the image must have that program."
+    else:
+        field = fields.command
         hint = f"Check {fields.command}, {fields.image} and {fields.runtime_class}."
-    return Finding(
-        Reason(
-            Code.CRASH_LOOP,
-            f"cannot start its {container.called}: {short(message)}",
-            fields.command,
-            hint,
-        ),
-        fatal=absent or container.restarts >= CRASHES_UNTIL_FAILED,
-    )
+    text = f"cannot start its {container.called}: {message}"
+    again = container.restarts >= CRASHES_UNTIL_FAILED
+    return Finding(Reason(code, text, field, hint), fatal=absent or again)
+
+
+def volume_hint(fields: FieldNames, *, at: str = "") -> str:
+    """Return where volumes come from, for one that cannot be mounted (``at`` a path)."""
+    *most, last = dict.fromkeys((fields.storage, fields.model, fields.pod_overrides))
+    volume = f"what is mounted at {at}" if at else "that volume"
+    return f"Look at {volume}: volumes come from {', '.join(most)} and {last}."
 
 
 def _crashed(container: Container, fields: FieldNames) -> Finding:
@@ -185,7 +209,7 @@ def _crashed(container: Container, fields: FieldNames) -> Finding:
     times = f"{count} restart" + ("" if count == 1 else "s")
     if end.get("reason") == "OOMKilled":
         return _out_of_memory(container, fields, times)
-    if end.get("reason") in ("StartError", "ContainerCannotRun"):
+    if end.get("reason") in _NEVER_STARTED:
         return _cannot_be_started(container, fields)
     # Fatal only while it is down: what runs again may have got over it (a model server came back).
     fatal = count >= CRASHES_UNTIL_FAILED and not container.running
@@ -217,23 +241,27 @@ def _crashed(container: Container, fields: FieldNames) -> Finding:
 
 
 def _out_of_memory(container: Container, fields: FieldNames, times: str) -> Finding:
-    limit = ((container.spec.get("resources") or {}).get("limits") or {}).get("memory", "")
     kills = container.restarts + (not container.running and not container.waiting)
     text = f"{container.called} was killed, out of memory, {times}"
-    hint = f"Raise {fields.memory}" + (f" above the present limit of {limit}." if limit else ".")
-    reason = Reason(Code.OOM_KILLED, text, fields.memory, hint)
+    reason = Reason(Code.OOM_KILLED, text, fields.memory, _more_memory(container, fields))
     return Finding(reason, fatal=kills >= OOM_KILLS_UNTIL_FAILED)
+
+
+def _more_memory(container: Container, fields: FieldNames) -> str:
+    limit = ((container.spec.get("resources") or {}).get("limits") or {}).get("memory", "")
+    return f"Raise {fields.memory}" + (f" above the present limit of {limit}." if limit else ".")
 
 
 def _used_up_startup_budget(container: Container) -> float | None:
     """Return the budget in seconds if the container was most likely stopped by its startup probe.
 
     The status does not say who sent the signal: we infer it from a container that lived about as
-    long as its budget and then died of one. Events know, and ``diagnosis`` reads them.
+    long as its budget and then ended as one does that was told to, which for a server in good order
+    is with 0. Events know, and ``diagnosis`` reads them.
     """
     budget = startup_budget_seconds(container.spec)
     end = container.end
-    if budget is None or end.get("exitCode") not in (_SIGKILL, _SIGTERM):
+    if budget is None or end.get("exitCode") not in (0, _SIGKILL, _SIGTERM):
         return None
     try:
         began = datetime.fromisoformat(str(end.get("startedAt")))
@@ -241,8 +269,10 @@ def _used_up_startup_budget(container: Container) -> float | None:
     except ValueError:
         return None
     lived = (ended - began).total_seconds()
-    # From above: the probe's last period, and the time it was given to stop.
-    return budget if 0.9 * budget <= lived <= 1.5 * budget + 120 else None
+    # The first try comes at once, so the last one a period before the end of the budget; times are
+    # in full seconds. From above: that period, and the time it was given to stop.
+    least = budget - container.spec["startupProbe"].get("periodSeconds", 10) - 1
+    return budget if least <= lived <= 1.5 * budget + 120 else None
 
 
 def startup_budget_seconds(container_spec: Mapping[str, Any]) -> float | None:
@@ -283,12 +313,3 @@ _BY_WAITING_REASON: Final[dict[str, Callable[[Container, FieldNames], Finding]]]
     "RunContainerError": _cannot_be_started,
     "CrashLoopBackOff": _crashed,
 }
-
-
-def short(text: str) -> str:
-    """Return what others wrote as one line, not longer than a sentence may be.
-
-    What looks like a secret goes first: cut in the middle, it would no longer be recognised.
-    """
-    line = without_lookalikes(" ".join(text.split()))
-    return line if len(line) <= _TEXT_LIMIT else line[: _TEXT_LIMIT - 1] + "…"

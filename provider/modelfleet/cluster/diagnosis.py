@@ -14,21 +14,22 @@ from dataclasses import replace
 from typing import Final
 
 from modelfleet.cluster.client import Client
-from modelfleet.cluster.container_state import Container, short
+from modelfleet.cluster.container_state import Container, volume_hint
 from modelfleet.cluster.events import by_time
+from modelfleet.cluster.last_words import explained, lines_of, quoted
 from modelfleet.cluster.masking import masked, without_values
 from modelfleet.cluster.objects import EVENT, Object, ref_of
+from modelfleet.cluster.others_words import missing_config, short, telling
 from modelfleet.cluster.pod_state import containers
-from modelfleet.cluster.reasons import Code, Reason
+from modelfleet.cluster.reasons import Code, FieldNames, Reason
 from modelfleet.errors import ModelFleetError
 
-LOG_LINES: Final = 8
 TIME_LIMIT_SECONDS: Final = 10.0
 
 _REASONS_LOOKED_INTO: Final = 3
 _EVENTS_TOLD: Final = 2
-_LINE_LIMIT: Final = 160
-_LOG_LIMIT: Final = 800
+_LINES_READ: Final = 60
+"""What ends a program is often said before the last words: on its way out it goes on to talk."""
 
 _LOGGED: Final = frozenset({Code.CRASH_LOOP, Code.OOM_KILLED, Code.PROBE_FAILING})
 """Where a program has run and may have said why it did not go on."""
@@ -36,15 +37,18 @@ _LOGGED: Final = frozenset({Code.CRASH_LOOP, Code.OOM_KILLED, Code.PROBE_FAILING
 _REPEATS: Final = frozenset({"BackOff", "FailedScheduling"})
 """Reasons of events that say no more than the status of the pod does."""
 
+_BEFORE_START: Final = frozenset(
+    {"FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox"}
+)
+"""Reasons of events that explain a container that has not started, and nothing once it has."""
+
+_PROBED: Final = "Unhealthy"
+
 _TELLING: Final = frozenset({"NotTriggerScaleUp", "TriggeredScaleUp"})
 """Reasons of events that are no warnings, and yet what a person would look for."""
 
-_WAITING_REASONS: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "CrashLoopBackOff"})
-"""Whole messages of events that only name the state of a container, which is known."""
-
-_PREAMBLE: Final = re.compile(r'^(Error: )?(Failed to pull image "[^"]*": )?')
-_TELLS_APART: Final = 100
-"""Of messages that are the same so far, one was cut short elsewhere."""
+_BARE: Final = re.compile(r"(Error: )?\w+")
+"""Such as "Error: ErrImagePull", which the status says in full."""
 
 _TERMINAL_CODES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -54,6 +58,7 @@ async def diagnose(
     pods: Sequence[Object],
     reasons: Sequence[Reason],
     *,
+    fields: FieldNames | None = None,
     secrets: Collection[str] = (),
     events: Sequence[Object] | None = None,
 ) -> tuple[Reason, ...]:
@@ -66,7 +71,12 @@ async def diagnose(
     by_name = {pod["metadata"]["name"]: pod for pod in pods}
     concrete = [reason for reason in reasons if reason.pod in by_name][:_REASONS_LOOKED_INTO]
     looked_into = await asyncio.gather(
-        *(_looked_into(client, by_name[reason.pod], reason, secrets, events) for reason in concrete)
+        *(
+            _looked_into(
+                client, by_name[reason.pod], reason, fields or FieldNames(), secrets, events
+            )
+            for reason in concrete
+        )
     )
     better = dict(zip(concrete, looked_into, strict=True))
     return tuple(_masked(better.get(reason, reason), secrets) for reason in reasons)
@@ -76,37 +86,73 @@ async def _looked_into(
     client: Client,
     pod: Object,
     reason: Reason,
+    fields: FieldNames,
     secrets: Collection[str],
     events: Sequence[Object] | None,
 ) -> Reason:
-    added: list[str] = []
+    container = next((each for each in containers(pod) if each.name == reason.container), None)
+    has_run = container is not None and container.has_run
+    told: list[str] = []
     try:
         async with asyncio.timeout(TIME_LIMIT_SECONDS):
-            added += await _events(client, pod, reason, events)
-            if reason.code in _LOGGED and reason.container:
-                added.append(await _last_words(client, pod, reason, secrets))
+            try:
+                warnings = _warnings(await _events_of(client, pod, events), has_run=has_run)
+            except ModelFleetError as error:
+                warnings = []
+                told.append(f"Its events cannot be read: {short(str(error))}".rstrip("."))
+            reason = _held_up(reason, warnings, fields)
+            told += _news(reason, warnings)
+            if container is not None and has_run and reason.code in _LOGGED:
+                probes = [message for why, message in warnings if why == _PROBED]
+                try:
+                    lines = lines_of(masked(await _read_log(client, pod, container), secrets))
+                except ModelFleetError as error:
+                    told.append(f"Its log cannot be read: {short(str(error))}".rstrip("."))
+                    lines = []
+                else:
+                    told.append(quoted(lines))
+                if better := explained(reason, lines, probes, fields=fields):
+                    return better
     except TimeoutError:
-        added.append("The cluster did not tell more in time")
-    return replace(reason, text=". ".join([reason.text.rstrip("."), *added]))
+        told.append("The cluster did not tell more in time")
+    return replace(reason, text=". ".join([reason.text.rstrip("."), *told]))
 
 
-async def _events(
-    client: Client, pod: Object, reason: Reason, events: Sequence[Object] | None
-) -> list[str]:
-    """Return the newest events of the pod that add to what is known, newest first."""
-    try:
-        mine = await _events_of(client, pod, events)
-    except ModelFleetError as error:
-        return [f"Its events cannot be read: {short(str(error))}".rstrip(".")]
-    told: dict[str, None] = {}
-    for event in sorted(mine, key=by_time, reverse=True):
-        why, message = event.get("reason", ""), short(str(event.get("message", ""))).rstrip(".")
+def _warnings(events: Sequence[Object], *, has_run: bool) -> list[tuple[str, str]]:
+    """Return reason and message of what the cluster has to say of a pod, newest first."""
+    found: dict[tuple[str, str], None] = {}
+    for event in sorted(events, key=by_time, reverse=True):
+        why, message = event.get("reason", ""), telling(str(event.get("message", ""))).rstrip(".")
         warned = event.get("type") == "Warning" and why not in _REPEATS
-        core = _PREAMBLE.sub("", message)
-        known = core[:_TELLS_APART] in reason.text or core in _WAITING_REASONS
-        if (warned or why in _TELLING) and message and not known:
-            told[f"{why}: {message}"] = None
-    return list(told)[:_EVENTS_TOLD]
+        outdated = has_run and why in _BEFORE_START
+        if (warned or why in _TELLING) and not outdated and not _BARE.fullmatch(message):
+            found[why, message] = None
+    return list(found)
+
+
+def _news(reason: Reason, warnings: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the newest warnings that add to what is known."""
+    # A program that ends by itself fails its probes, too; why it did not start, its status says.
+    silent = (_PROBED, "Failed") if reason.code in (Code.CRASH_LOOP, Code.OOM_KILLED) else ()
+    news = (
+        f"{why}: {message}"
+        for why, message in warnings
+        if message and why not in silent and message not in reason.text
+    )
+    return list(news)[:_EVENTS_TOLD]
+
+
+def _held_up(reason: Reason, warnings: Sequence[tuple[str, str]], fields: FieldNames) -> Reason:
+    """Return ``reason`` with field and hint where a pod cannot even begin, as events say."""
+    if reason.code != Code.STARTING:
+        return reason
+    for why, message in warnings:
+        if why in _BEFORE_START and (missing := missing_config(message)):
+            field = fields.of_secret.get(missing.name, fields.pod_overrides)
+            return replace(reason, field=field, hint=f"Create {missing.told}, or change {field}.")
+        if why in _BEFORE_START and "olume" in why + message:
+            return replace(reason, field=fields.storage, hint=volume_hint(fields))
+    return reason
 
 
 async def _events_of(
@@ -121,36 +167,20 @@ async def _events_of(
     return listing.items
 
 
-async def _last_words(client: Client, pod: Object, reason: Reason, secrets: Collection[str]) -> str:
-    """Return a sentence with the end of the log of the run that ended, or why there is none."""
-    container = next(each for each in containers(pod) if each.name == reason.container)
-    try:
-        log = await _read_log(client, pod, container)
-    except ModelFleetError as error:
-        return f"Its log cannot be read: {short(str(error))}".rstrip(".")
-    # With the policy FallbackToLogsOnError the kubelet keeps the end of the log in the status.
-    log = log or str(container.end.get("message") or "")
-    lines = [
-        line if len(line) <= _LINE_LIMIT else line[: _LINE_LIMIT - 1] + "…"
-        for raw in masked(_TERMINAL_CODES.sub("", log), secrets).splitlines()
-        if (line := " ".join(raw.split()))
-    ][-LOG_LINES:]
-    while lines and sum(len(line) + 3 for line in lines) > _LOG_LIMIT:
-        del lines[0]
-    if not lines:
-        return "It left no log"
-    return f"Last log lines: {' | '.join(lines).rstrip('.')}"
-
-
 async def _read_log(client: Client, pod: Object, container: Container) -> str:
-    """Read the log of the run that ended; that of the present one where there is none."""
-    if container.restarts:
-        former = await client.read_pod_log(
-            ref_of(pod), container=container.name, tail_lines=LOG_LINES, previous=True
+    """Read the log of the run that ended, or of the present one where that is the first.
+
+    A container that is down has its last run as the present one. A kubelet keeps one run before
+    that, and not for long; with the policy FallbackToLogsOnError the end of it is in the status.
+    """
+    for previous in (True, False) if container.running and container.restarts else (False, True):
+        log = await client.read_pod_log(
+            ref_of(pod), container=container.name, tail_lines=_LINES_READ, previous=previous
         )
-        if former.strip():
-            return former
-    return await client.read_pod_log(ref_of(pod), container=container.name, tail_lines=LOG_LINES)
+        log = _TERMINAL_CODES.sub("", log)
+        if log.strip():
+            return log
+    return _TERMINAL_CODES.sub("", str(container.end.get("message") or ""))
 
 
 def _masked(reason: Reason, secrets: Collection[str]) -> Reason:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from modelfleet.cluster.container_state import short
 from modelfleet.cluster.masking import without_values
 from modelfleet.cluster.objects import Object
+from modelfleet.cluster.others_words import short
 
 EVENTS_TOLD: Final = 12
 

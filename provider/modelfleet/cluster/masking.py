@@ -54,6 +54,7 @@ def without_values(text: str, secrets: Collection[str]) -> str:
             text = text.replace(value, MASK)
             for length in range(len(value) - 1, _SHORTEST_VALUE - 1, -1):
                 text = text.replace(f"{value[:length]}…", f"{MASK}…")
+                text = text.replace(f"…{value[-length:]}", f"…{MASK}")
     return text
 
 

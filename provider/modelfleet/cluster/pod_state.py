@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from modelfleet.cluster.container_state import Container, container_finding, short
+from modelfleet.cluster.container_state import Container, container_finding
 from modelfleet.cluster.objects import Object
+from modelfleet.cluster.others_words import short
 from modelfleet.cluster.reasons import Code, FieldNames, Finding, Reason
 from modelfleet.cluster.scheduling import unschedulable
 

@@ -87,7 +87,8 @@ Outcome = Ready | Waiting | Failed
 class FieldNames:
     """Where in a declaration each cause is changed; the defaults are a ModelService's.
 
-    ``of_secret`` names the field that refers to a Secret, by the Secret's name.
+    ``of_secret`` names the field that refers to a Secret, by the Secret's name. ``model_path`` is
+    no field, but what the path of the model begins with in its container, to know it in a log.
     """
 
     replicas: str = "deployment.replicas"
@@ -107,6 +108,7 @@ class FieldNames:
     env: str = "deployment.env"
     startup: str = "deployment.startup_seconds"
     probes: str = "deployment.runtime"
+    port: str = "deployment.args"
     strategy: str = "deployment.strategy"
     node_selector: str = "deployment.node_selector"
     tolerations: str = "deployment.tolerations"
@@ -117,6 +119,7 @@ class FieldNames:
     queue: str = "deployment.queue"
     pod_overrides: str = "deployment.pod_overrides"
     timeout: str = "wait.timeout_seconds"
+    model_path: str = "/models/"
     of_secret: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 

@@ -10,8 +10,8 @@ import re
 from typing import Final
 
 from modelfleet.cluster.allowances import allowance
-from modelfleet.cluster.container_state import short
 from modelfleet.cluster.neighbours import called
+from modelfleet.cluster.others_words import short
 from modelfleet.cluster.reasons import Code, FieldNames, Finding, Reason
 
 _PASSING: Final = re.compile(r"failed calling webhook|tim(ed|e) ?out|refused", re.IGNORECASE)

@@ -24,8 +24,8 @@ from modelfleet.cluster.channels import (
     upgrade_headers,
 )
 from modelfleet.cluster.client import Client
-from modelfleet.cluster.container_state import short
 from modelfleet.cluster.objects import Ref
+from modelfleet.cluster.others_words import short
 from modelfleet.cluster.transport import Upgraded
 from modelfleet.errors import ClusterError, NotFoundError, UnavailableError
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from modelfleet.adapters.cli.reaching import Way
-from modelfleet.cluster.container_state import short
+from modelfleet.cluster.others_words import short
 from modelfleet.errors import (
     ClusterError,
     ForbiddenError,
