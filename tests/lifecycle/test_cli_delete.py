@@ -21,6 +21,8 @@ from modelfleet.local.api import Api
 KINDS = ("NetworkPolicy", "Service", "Deployment")
 OBJECTS = ["Secret qwen-env", "NetworkPolicy qwen", "Service qwen", "Deployment qwen"]
 
+SECRET = {"TOKEN": "hush-hush"}
+
 ANEW = (
     f"A Pulumi program of {OWNER} that still declares it makes it anew with its next refresh and "
     "up: take it out of the program, too."
@@ -55,7 +57,7 @@ Ask = Callable[[Callable[[Fleet], Coroutine[Any, Any, Any]]], Any]
 @pytest.fixture
 def service(asked: Ask, namespace: str) -> str:
     """A hosted service with two pods and every kind of object; its address."""
-    declared = hosted(namespace, {"replicas": 2, "secret_env": {"TOKEN": "hush-hush"}})
+    declared = hosted(namespace, {"replicas": 2, "drain_seconds": 5, "secret_env": SECRET})
     asked(lambda fleet: fleet.apply(desired(declared)))
     return f"{namespace}/qwen"
 
@@ -80,7 +82,10 @@ def test_who_types_the_name_again_deletes_it_and_is_told_what_goes(
         ANEW,
         f"Deleted ModelService {service}.",
     ]
-    assert "Type its name to delete it" in ran.err
+    assert ran.err.splitlines() == [
+        "Type its name to delete it: ",
+        "Deleting. Its pods have 5 s to end.",
+    ]
     assert "hush-hush" not in ran.out + ran.err
     assert left(asked, namespace) == []
     assert cli.printed("ls", "-n", namespace) == "No ModelServices.\n"

@@ -493,6 +493,29 @@ async def test_a_watch_that_is_left_early_is_closed() -> None:
     assert is_closed
 
 
+async def test_a_request_that_is_given_up_after_the_end_leaves_no_connection_open() -> None:
+    class Silent(httpx.AsyncBaseTransport):
+        is_asked = asyncio.Event()
+        closed = 0
+
+        async def handle_async_request(self, _: httpx.Request) -> httpx.Response:
+            self.is_asked.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def aclose(self) -> None:
+            self.closed += 1
+
+    network = Silent()
+    client = Client(Access(server="https://api:6443", source="a test"), http=network)
+    asking = asyncio.ensure_future(client.get(POD_REF))
+    await network.is_asked.wait()
+    await client.aclose()
+    asking.cancel()
+    await asyncio.wait([asking])
+    assert network.closed == 1
+
+
 # logs, identity
 
 

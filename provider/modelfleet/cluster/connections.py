@@ -37,6 +37,7 @@ class Connections:
         self._access = access
         self._turns = asyncio.Semaphore(in_flight)
         self._http = http
+        self._is_closed = False
         self._contexts: dict[ClientCertificate | None, ssl.SSLContext] = {}
         self._idle: defaultdict[ClientCertificate | None, list[httpx.AsyncClient]]
         self._idle = defaultdict(list)
@@ -51,7 +52,11 @@ class Connections:
             try:
                 yield client
             finally:
-                idle.append(client)
+                # One that comes back after the end, from a request that was given up, ends now.
+                if self._is_closed:
+                    await client.aclose()
+                else:
+                    idle.append(client)
 
     @asynccontextmanager
     async def own(self, certificate: ClientCertificate | None) -> AsyncIterator[httpx.AsyncClient]:
@@ -63,7 +68,8 @@ class Connections:
             await client.aclose()
 
     async def aclose(self) -> None:
-        """Close all connections that are not in use."""
+        """Close all connections, those in use when they are given back."""
+        self._is_closed = True
         for idle in self._idle.values():
             while idle:
                 await idle.pop().aclose()

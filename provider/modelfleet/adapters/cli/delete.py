@@ -55,6 +55,9 @@ def delete(
         typer.echo(line, err=output is Output.JSON)
     if not yes:
         _confirm(deletion)
+    deployment = deletion.desired.spec.deployment
+    if deletion.pods and deployment and deployment.drain_seconds:
+        typer.echo(f"Deleting. Its pods have {deployment.drain_seconds:g} s to end.", err=True)
 
     async def deleted(fleet: Fleet) -> None:
         await fleet.delete(deletion.desired)
