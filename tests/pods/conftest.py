@@ -63,6 +63,16 @@ def api(real_plane: Plane) -> Iterator[Api]:
 @pytest.fixture
 def namespace(api: Api) -> Iterator[str]:
     """A namespace of the test's own, with the claim ``models`` on the nodes' tiny models."""
+    yield from _namespace(api)
+
+
+@pytest.fixture(scope="module")
+def module_namespace(api: Api) -> Iterator[str]:
+    """The same for what several tests of a module look at."""
+    yield from _namespace(api)
+
+
+def _namespace(api: Api) -> Iterator[str]:
     name = f"p-{uuid.uuid4().hex[:8]}"
     api.send("POST", "/api/v1/namespaces", json={"metadata": {"name": name}})
     with claimed_models(api, namespace=name):
