@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,6 +15,8 @@ import pytest
 
 from modelfleet.local import Plane
 from modelfleet.local.pods import real_nodes
+from modelfleet.local.settings import read_settings
+from modelfleet.local.stages import digest
 
 SMALL = "l4-24gb:1x1"
 
@@ -24,34 +29,74 @@ def own_plane(tmp_path: Path) -> Iterator[Plane]:
     plane.down(purge=True)
 
 
-def machine() -> dict[str, list[str]]:
-    """Return what nodes could leave behind, as a person would look for it."""
-    cgroups = [path for path in Path("/sys/fs/cgroup").glob("**/modelfleet-*") if path.is_dir()]
-    return {
-        "interfaces": sorted(path.name for path in Path("/sys/class/net").iterdir()),
+def machine(plane: Plane) -> dict[str, list[str]]:
+    """Return what nodes could leave behind, as a person would look for it.
+
+    Other planes of this machine come and go meanwhile: what has a mark of theirs is not looked at.
+    """
+    folders = map(Path, ("/run/containerd", "/run/netns", "/var/lib/cni", "/var/lib/kubelet"))
+    found = {
+        "interfaces": [path.name for path in Path("/sys/class/net").iterdir()],
         "addresses": _printed("ip", "-oneline", "address"),
         "routes": _printed("ip", "route", "show", "table", "all"),
         "rules": _printed("nft", "list", "ruleset"),
-        "mounts": sorted(Path("/proc/self/mounts").read_text().splitlines()),
-        "namespaces": sorted(path.name for path in Path("/run").glob("netns/*")),
-        "cgroups": sorted(map(str, cgroups)),
-        "folders": sorted(
-            str(path)
-            for path in map(Path, ("/run/containerd", "/var/lib/cni", "/var/lib/kubelet"))
-            if path.exists()
-        ),
-        "programs": sorted(
-            process.info["name"]
-            for process in psutil.process_iter(["name"])
-            if process.info["name"] in ("containerd", "containerd-shim", "kubelet", "kube-proxy")
-        ),
+        "mounts": Path("/proc/self/mounts").read_text().splitlines(),
+        "cgroups": [str(path) for path in Path("/sys/fs/cgroup").glob("**/modelfleet-*")],
+        "folders": [str(path) for path in folders if path.exists()],
+        "programs": [
+            " ".join(process.info["cmdline"])
+            for process in psutil.process_iter(["cmdline"])
+            if str(plane.state_folder) in " ".join(process.info["cmdline"] or [])
+        ],
     }
+    settings = read_settings(plane.state_folder / "plane" / "settings.json")
+    ours = {
+        digest(str(plane.state_folder / "plane")),
+        f"mfleet{settings.block if settings else ''}-",
+    }
+    return {
+        kind: sorted(
+            line for line in lines if not _MARK.search(line) or any(mark in line for mark in ours)
+        )
+        for kind, lines in found.items()
+    }
+
+
+_MARK = re.compile(r"\bmfleet\d+-|/modelfleet-[0-9a-f]+")
 
 
 def _printed(*command: str) -> list[str]:
     """Return the lines of a listing, without the counters and lifetimes that pass by themselves."""
     reply = subprocess.run(command, capture_output=True, text=True, check=True)
-    return sorted(line.split(" valid_lft")[0] for line in reply.stdout.splitlines())
+    return [line.split(" valid_lft")[0] for line in reply.stdout.splitlines()]
+
+
+@contextlib.contextmanager
+def worlds(plane: Plane) -> Iterator[set[int]]:
+    """Yield the pid namespaces of a running plane's nodes: whatever a node ran was in one.
+
+    They are held open, or else the next plane's could have their numbers.
+    """
+    pids = real_nodes.pids(plane.state_folder / "plane")
+    with contextlib.ExitStack() as held:
+        files = [
+            held.enter_context(Path(f"/proc/{pid}/ns/pid").open("rb"))
+            for name, pid in pids.items()
+            if name.endswith("/pause")
+        ]
+        yield {os.fstat(file.fileno()).st_ino for file in files}
+
+
+def inhabitants(of: set[int]) -> list[int]:
+    """Return the processes of this machine that are in one of those namespaces."""
+    return [pid for pid in psutil.pids() if _world(pid) in of]
+
+
+def _world(pid: int) -> int:
+    try:
+        return Path(f"/proc/{pid}/ns/pid").stat().st_ino
+    except OSError:
+        return 0
 
 
 def run_pod(plane: Plane, name: str) -> None:
@@ -81,13 +126,18 @@ def run_pod(plane: Plane, name: str) -> None:
 
 
 def test_two_cycles_of_up_and_down_leave_the_machine_as_it_was(own_plane: Plane) -> None:
-    before = machine()
+    before = machine(own_plane)
     for cycle in range(2):
         status = own_plane.up(gpus=SMALL, pods=True)
         assert status.state == "running"
         run_pod(own_plane, f"cycle-{cycle}")
-        own_plane.down()
-        assert machine() == before
+        with worlds(own_plane) as nodes:
+            assert len(nodes) == 2
+            assert len(inhabitants(nodes)) > 10
+            assert machine(own_plane) != before
+            own_plane.down()
+            assert machine(own_plane) == before
+            assert inhabitants(nodes) == []
     own_plane.down(purge=True)
     assert sorted(path.name for path in own_plane.state_folder.iterdir()) == [".gitignore", "lock"]
 
@@ -95,18 +145,19 @@ def test_two_cycles_of_up_and_down_leave_the_machine_as_it_was(own_plane: Plane)
 def test_a_second_up_changes_nothing_and_no_pods_takes_the_real_nodes_away(
     own_plane: Plane,
 ) -> None:
-    before = machine()
+    before = machine(own_plane)
     first = own_plane.up(gpus=SMALL, pods=True, pod_gpus=2)
     real = next(group for group in first.node_groups if group.pool == "pods")
     assert (real.nodes, real.ready, real.gpus) == (2, 2, 4)
     assert own_plane.up() == first
     without = own_plane.up(pods=False)
     assert [group.pool for group in without.node_groups] == ["fleet", "fleet"]
-    assert machine()["interfaces"] == before["interfaces"]
+    assert machine(own_plane)["interfaces"] == before["interfaces"]
+    assert machine(own_plane)["cgroups"] == []
 
 
 def test_what_was_killed_comes_back_with_the_next_up_and_so_do_its_pods(own_plane: Plane) -> None:
-    before = machine()
+    before = machine(own_plane)
     own_plane.up(gpus=SMALL, pods=True)
     run_pod(own_plane, "survivor")
     for victim in ("pods-0/kubelet", "pods-1/containerd", "pods-0/kube-proxy", "pods-1/pause"):
@@ -123,7 +174,7 @@ def test_what_was_killed_comes_back_with_the_next_up_and_so_do_its_pods(own_plan
             assert time.monotonic() < deadline, api.send("GET", pod)["status"]
             time.sleep(0.2)
     own_plane.down()
-    assert machine() == before
+    assert machine(own_plane) == before
 
 
 def test_two_planes_on_one_machine_have_nodes_of_their_own(

@@ -52,7 +52,7 @@ def test_names_of_interfaces_fit_into_fifteen_characters() -> None:
 
 def test_no_node_gets_a_default_route() -> None:
     commands = [
-        *host_commands(Network(3), init_pids=[11, 12]),
+        *host_commands(Network(3), init_pids=[11, 12], alias="modelfleet-1"),
         *(each for node in range(NODES) for each in inside_commands(Network(3), node=node)),
     ]
     assert not any(word in ("default", "0.0.0.0/0") for command in commands for word in command)

@@ -110,7 +110,7 @@ class Plane:
                 settings = processes.converge(settings)
                 write_settings(self._settings_file, settings)
             if materials is None:
-                real_nodes.end(self._folder, block=settings.block)
+                real_nodes.end(self._folder)
             if materials is not None:
                 with self._progress.step("Starting the real nodes"):
                     self._give_rights(settings)
@@ -141,9 +141,7 @@ class Plane:
         return prepare(progress=self._progress)
 
     def _end(self) -> list[str]:
-        settings = read_settings(self._settings_file)
-        block = settings.block if settings else None
-        return [*real_nodes.end(self._folder, block=block), *control_plane.end(self._folder)]
+        return [*real_nodes.end(self._folder), *control_plane.end(self._folder)]
 
     def status(self) -> Status:
         """What runs now; asks the API server for its nodes when everything does."""

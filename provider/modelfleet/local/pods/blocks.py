@@ -1,4 +1,4 @@
-"""Which blocks of addresses planes of this machine have taken: those with links on the host."""
+"""Whose links are on the host, and which blocks of addresses they have taken. Changes nothing."""
 
 from __future__ import annotations
 
@@ -24,6 +24,18 @@ def free_block(*, wanted: int) -> int:
         f"real nodes: {BLOCKS} planes on this machine have some already.",
         hint="End one of them with `modelfleet local down --state FOLDER`.",
     )
+
+
+def links_of(alias: str) -> list[str]:
+    """Return the links on the host that are marked with ``alias``."""
+    return [file.parent.name for file in _INTERFACES.glob("*/ifalias") if _read(file) == alias]
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError:  # the link went meanwhile
+        return ""
 
 
 def is_taken(block: int) -> bool:

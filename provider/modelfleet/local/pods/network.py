@@ -83,8 +83,11 @@ class Network:
         return list(block.subnets(new_prefix=bits))[number]
 
 
-def host_commands(network: Network, *, init_pids: list[int]) -> list[Command]:
-    """Return what connects the host with nodes whose init processes are ``init_pids``."""
+def host_commands(network: Network, *, init_pids: list[int], alias: str) -> list[Command]:
+    """Return what connects the host with nodes whose init processes are ``init_pids``.
+
+    Links are marked with ``alias``, and found by it again.
+    """
     commands: list[Command] = []
     for node, pid in enumerate(init_pids):
         link = network.host_link(node)
@@ -93,7 +96,7 @@ def host_commands(network: Network, *, init_pids: list[int]) -> list[Command]:
         commands += [
             ("link", "add", ours, "type", "veth", *peer),
             ("address", "add", link.interface(0), "dev", ours),
-            ("link", "set", ours, "up"),
+            ("link", "set", ours, "up", "alias", alias),
         ]
     for (first, second), link in network.node_links().items():
         peer = ("peer", "name", link.names[1], "netns", str(init_pids[second]))

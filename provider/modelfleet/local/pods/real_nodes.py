@@ -21,11 +21,16 @@ from typing import TYPE_CHECKING, Final
 import psutil
 
 from modelfleet.local import processes
-from modelfleet.local.credentials import certificate_authority, kubelet_client, tokens
+from modelfleet.local.credentials import (
+    certificate_authority,
+    kubelet_client,
+    tokens,
+    write_private,
+)
 from modelfleet.local.errors import LocalError
 from modelfleet.local.folders import cache_folder
 from modelfleet.local.pods import cgroups, policies
-from modelfleet.local.pods.blocks import free_block, is_taken
+from modelfleet.local.pods.blocks import free_block, links_of
 from modelfleet.local.pods.components import (
     CONTAINERD,
     ENVIRONMENTS,
@@ -83,7 +88,7 @@ class RealNodes:
         """
         if not settings.pods or len(self._inits()) == NODES:
             return settings
-        end(self._folder, block=settings.block)
+        end(self._folder)
         return replace(settings, block=free_block(wanted=settings.block))
 
     def converge(self, settings: Settings, *, materials: Materials) -> None:
@@ -104,7 +109,7 @@ class RealNodes:
                 name=name,
                 address=network.address(number),
                 pods=network.pods(number),
-                cgroup=f"/{_cgroup(self._folder)}/{name}",
+                cgroup=f"/{_mark(self._folder)}/{name}",
                 access=access,
             )
             self._converge_node(node, init_pid=inits[number], materials=materials)
@@ -126,7 +131,7 @@ class RealNodes:
         for name in NAMES:
             folder = self._node_folder(name)
             folder.mkdir(parents=True, exist_ok=True)
-            cgroups.make(f"{_cgroup(self._folder)}/{name}")
+            cgroups.make(f"{_mark(self._folder)}/{name}")
             kept = [self._folder, cache_folder()]
             command = init_command(folder, pause=pause, kept=kept)
             log = self._log(f"{name}-{INIT}")
@@ -134,7 +139,7 @@ class RealNodes:
         if not _wait_until(lambda: len(self._inits()) == NODES):
             raise self._failure(f"{NAMES[0]}-{INIT}", INIT, "did not come up")
         inits = self._inits()
-        for on_host in host_commands(network, init_pids=inits):
+        for on_host in host_commands(network, init_pids=inits, alias=_mark(self._folder)):
             _run(on_host)
         for number, pid in enumerate(inits):
             for in_node in (
@@ -176,9 +181,10 @@ class RealNodes:
         folder = parent / digest(json.dumps(node.files(parent), sort_keys=True))
         for name, text in node.files(folder).items():
             file = folder / name
+            if file.exists() and file.read_text() == text:
+                continue  # kube-proxy ends when its file is written, whatever it says
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.touch(mode=0o600)
-            file.write_text(text)
+            write_private(file, text)
         return folder
 
     def _ensure(self, name: str, argv: list[str], *, log: str, init_pid: int | None = None) -> None:
@@ -261,19 +267,17 @@ def pids(folder: Path) -> dict[str, int]:
     return {f"{node}/{name}": pid_of(name, node) for node in NAMES for name in (INIT, *ON_A_NODE)}
 
 
-def end(folder: Path, *, block: int | None = None) -> list[str]:
-    """End the real nodes of the plane in ``folder``, and leave nothing of them; return what ran.
-
-    ``block`` are the addresses they had: their links go a moment after them.
-    """
+def end(folder: Path) -> list[str]:
+    """End the real nodes of the plane in ``folder``, and leave nothing of them; return what ran."""
     running = _find(folder)
     names = sorted({processes.name_of(process) for process in running})
     # Whoever holds a node goes first: the kernel then ends what runs in it, and unmounts.
     processes.end([process for process in running if processes.name_of(process) == INIT])
     processes.end(_find(folder))
-    if INIT in names and block is not None:
-        _wait_until(lambda: not is_taken(block))
-    cgroups.remove(_cgroup(folder))
+    # A connection that its peer did not end keeps a network namespace for minutes, and its links.
+    for link in links_of(_mark(folder)):
+        subprocess.run([program("ip"), "link", "delete", link], capture_output=True, check=False)
+    cgroups.remove(_mark(folder))
     return names
 
 
@@ -281,8 +285,8 @@ def _find(folder: Path) -> list[psutil.Process]:
     return processes.find(folder, PROGRAMS)
 
 
-def _cgroup(folder: Path) -> str:
-    """Return the cgroup of a plane's pods, by its folder: it is found after a crash as well."""
+def _mark(folder: Path) -> str:
+    """Return what a plane's cgroup and links are called: found by its folder after a crash, too."""
     return f"modelfleet-{digest(str(folder))}"
 
 
