@@ -5,25 +5,29 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from benchmarks.core import RAW_AVAILABLE, measure_core, warm_up
+from benchmarks.first_answer import measure_first_answer
 from benchmarks.lifecycle import LISTS, UP, measure_lifecycle
 from benchmarks.machine import libraries, machine
 from benchmarks.results import Row, beside_both, compared_across_sizes, document, table_of
 from benchmarks.site import Site, open_site
 from modelfleet.errors import ModelFleetError
+from modelfleet.local.pods.requirements import lacking
 
 SIZES = (100, 1000)
-STEPS = ("core", "up", "preview", "noop", "refresh", "destroy", "memory")
+FIRST_ANSWER = "first-answer"
+STEPS = ("core", "up", "preview", "noop", "refresh", "destroy", "memory", FIRST_ANSWER)
 
 _FOLDER = Path(__file__).resolve().parent
 _RESULTS = _FOLDER / "results.json"
 _PLANE = _FOLDER.parent / ".modelfleet" / "benchmarks"
 _SMALL = 200
+_ANSWERS = 5
 _BUSY = 0.5
 
 
@@ -39,14 +43,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows: list[Row] = []
     versions = libraries()
     try:
-        with open_site(options.state, console=console, keep=options.keep) as site:
-            versions |= site.versions()
-            if "core" in options.only:
-                warm_up(site)
-            for size in options.sizes:
-                rows.extend(
-                    _measured(site, size=size, wanted=options.only, repeats=options.repeats)
-                )
+        if FIRST_ANSWER in options.only and (reason := lacking()):
+            console.print(f"{FIRST_ANSWER}: skipped, {reason}", highlight=False, soft_wrap=True)
+        elif FIRST_ANSWER in options.only:
+            folder = options.state.with_name(f"{options.state.name}-pods")
+            with open_site(folder, console=console, keep=options.keep, pods=True) as site:
+                versions |= site.versions()
+                rows.extend(measure_first_answer(site, repeats=options.repeats or _ANSWERS))
+        if of_many := set(options.only) - {FIRST_ANSWER}:
+            with open_site(options.state, console=console, keep=options.keep) as site:
+                versions |= site.versions()
+                if "core" in of_many:
+                    warm_up(site)
+                for size in options.sizes:
+                    rows.extend(_measured(site, size=size, wanted=of_many, repeats=options.repeats))
     except ModelFleetError as error:
         console.print(f"benchmarks: {error}", style="red", markup=False, highlight=False)
         return 1
@@ -61,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measured(
-    site: Site, *, size: int, wanted: Sequence[str], repeats: int | None
+    site: Site, *, size: int, wanted: Collection[str], repeats: int | None
 ) -> Iterator[Row]:
     """Yield the rows of one size as they come, so that those before a failure are not lost."""
     repeats = repeats or (3 if size <= _SMALL else 1)
@@ -92,7 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--repeats",
         type=int,
-        help=f"turns per figure, of which the median counts (default: 3 up to {_SMALL}, else 1)",
+        help=f"turns per figure, of which the median counts (default: 3 up to {_SMALL}, else 1;"
+        f" {_ANSWERS} first answers)",
     )
     parser.add_argument(
         "--state", type=Path, default=_PLANE, help=f"the plane's folder (default: {_PLANE})"

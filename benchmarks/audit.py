@@ -34,6 +34,11 @@ class AuditLog:
             log.seek(start)
             counts.update(requests_in(log.read().decode().splitlines()))
 
+    def lines(self) -> list[str]:
+        """Return all that is written down, once what has just ended is."""
+        time.sleep(_LAG_SECONDS)
+        return self._path.read_text().splitlines()
+
 
 def requests_in(lines: Iterable[str]) -> Counter[tuple[str, str]]:
     """Return how often each (verb, resource) stands in lines of an audit log."""

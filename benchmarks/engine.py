@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import resource
@@ -47,15 +48,22 @@ class Run:
 
 
 class Stack:
-    """One stack of the benchmark program, with commands as a user would type them."""
+    """One stack of a benchmark program, with commands as a user would type them."""
 
-    def __init__(self, name: str, *, folder: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        folder: Path,
+        environ: Mapping[str, str],
+        program: Path = _PROGRAM,
+    ) -> None:
         """``environ`` is the whole environment of the commands."""
         self._name = name
         self._folder = folder / name
         self._environ = dict(environ)
         self._log = folder / f"{name}.log"
-        shutil.copytree(_PROGRAM, self._folder, dirs_exist_ok=True)
+        shutil.copytree(program, self._folder, dirs_exist_ok=True)
         self._run(["stack", "select", "--create", name], self._environ, timeout_seconds=60)
 
     def run(self, verb: str, *, timeout_seconds: float, **environ: str) -> Run:
@@ -64,8 +72,24 @@ class Stack:
         Raises:
             BenchmarkError: it failed, or took longer; with the end of what it printed.
         """
-        arguments = [verb, "--stack", self._name, *_ARGUMENTS[verb], "--suppress-outputs"]
-        return self._run(arguments, {**self._environ, **environ}, timeout_seconds=timeout_seconds)
+        environment = {**self._environ, **environ}
+        return self._run(self._arguments(verb), environment, timeout_seconds=timeout_seconds)
+
+    async def start(self, verb: str, **environ: str) -> asyncio.subprocess.Process:
+        """Start ``pulumi <verb>``, and leave it to the caller to read what it prints."""
+        return await asyncio.create_subprocess_exec(
+            "pulumi",
+            *self._arguments(verb),
+            "--non-interactive",
+            cwd=self._folder,
+            env={**self._environ, **environ},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def _arguments(self, verb: str) -> list[str]:
+        return [verb, "--stack", self._name, *_ARGUMENTS[verb], "--suppress-outputs"]
 
     def _run(
         self, arguments: list[str], environ: Mapping[str, str], *, timeout_seconds: float

@@ -41,3 +41,25 @@ def declaration(name: str, *, namespace: str, until: str) -> dict[str, Any]:
             "startup_seconds": 600,
         },
     }
+
+
+TINY = "tiny"
+
+
+def tiny_declaration(namespace: str) -> dict[str, Any]:
+    """Return the service called ``tiny``, which real nodes of the local cluster can run."""
+    return {
+        "model_service_name": TINY,
+        "namespace": namespace,
+        "wait": {"timeout_seconds": 120},
+        "deployment": {
+            "model": {"uri": "pvc://models/tiny-chat.gguf"},
+            "runtime": "llama.cpp",
+            "gpu": {"product": "Local-CPU"},
+            "cpu": 0.2,
+            "memory_gib": 1,
+            "shm_gib": 0,
+            "max_model_len": 512,
+            "drain_seconds": 1,
+        },
+    }

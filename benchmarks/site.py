@@ -24,6 +24,7 @@ from benchmarks.services import GPU_NODES
 from modelfleet.cluster.kubeconfig import load_access
 from modelfleet.cluster.tls import tls_context
 from modelfleet.local import Plane, Progress
+from modelfleet.local.api import Api
 from modelfleet.local.gpus import gpu_pools
 
 COUNTED_USER = "modelfleet"
@@ -75,6 +76,10 @@ class Site:
     def gpus(self) -> int:
         """How many GPUs the plane's nodes have together."""
         return sum(pool.gpus_per_node * pool.nodes for pool in gpu_pools(GPU_NODES))
+
+    def api(self) -> Api:
+        """Requests as the administrator; a context manager."""
+        return self._plane.api()
 
     def environ(self) -> dict[str, str]:
         """The whole environment of a command that uses the plane, and finds this package."""
@@ -150,10 +155,13 @@ class Site:
 
 
 @contextmanager
-def open_site(folder: Path, *, console: Console, keep: bool) -> Iterator[Site]:
-    """Start a plane in ``folder``, hand it out, and remove it in the end but for ``keep``."""
+def open_site(folder: Path, *, console: Console, keep: bool, pods: bool = False) -> Iterator[Site]:
+    """Start a plane in ``folder``, hand it out, and remove it in the end but for ``keep``.
+
+    Its nodes are fake ones with GPUs, or with ``pods`` the two real ones alone.
+    """
     plane = Plane(folder, progress=Progress(console))
-    plane.up(gpus=GPU_NODES)
+    plane.up(gpus="" if pods else GPU_NODES, pods=pods)
     site = Site(plane, console=console)
     try:
         site.grant_everything(COUNTED_USER)
