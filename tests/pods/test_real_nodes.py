@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from modelfleet.local import Plane
+from modelfleet.local.api import Api
 from modelfleet.local.pods import real_nodes
 from modelfleet.local.settings import read_settings
 from modelfleet.local.stages import digest
@@ -175,6 +176,48 @@ def test_what_was_killed_comes_back_with_the_next_up_and_so_do_its_pods(own_plan
             time.sleep(0.2)
     own_plane.down()
     assert machine(own_plane) == before
+
+
+def test_nodes_that_were_not_finished_are_made_anew(own_plane: Plane) -> None:
+    before = machine(own_plane)
+    pids = own_plane.up(gpus=SMALL, pods=True).components
+    # As a run leaves it that was killed right before the end.
+    Path(f"/proc/{pids['pods-1/pause']}/root/run/modelfleet-node").unlink()
+    again = own_plane.up()
+    assert again.state == "running"
+    assert again.components["pods-0/pause"] != pids["pods-0/pause"]
+    own_plane.down()
+    assert machine(own_plane) == before
+
+
+ASK_THE_API_SERVER = """
+import ssl, sys, urllib.error, urllib.request
+host = "https://kubernetes.default.svc.cluster.local/version"
+unverified = ssl._create_unverified_context()
+sys.stdout.write(urllib.request.urlopen(host, context=unverified, timeout=20).read().decode())
+"""
+
+
+@pytest.mark.parametrize("node", ["pods-0", "pods-1"])
+def test_a_pod_reaches_the_api_server_by_its_name(node: str, api: Api, namespace: str) -> None:
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    container = {
+        "name": "only",
+        "image": "modelfleet.local/base:1",
+        "command": ["python3", "-c", ASK_THE_API_SERVER],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+    spec = {
+        "automountServiceAccountToken": False,
+        "restartPolicy": "OnFailure",  # the first connection of a new pod may be too early
+        "nodeName": node,
+        "containers": [container],
+    }
+    api.send("POST", pods, json={"metadata": {"name": "asks"}, "spec": spec})
+    deadline = time.monotonic() + 120
+    while (status := api.send("GET", f"{pods}/asks").get("status", {}))["phase"] != "Succeeded":
+        assert time.monotonic() < deadline, status
+        time.sleep(0.2)
 
 
 def test_two_planes_on_one_machine_have_nodes_of_their_own(

@@ -23,7 +23,7 @@ from modelfleet.local.errors import LocalError, NotRunningError
 from modelfleet.local.folders import default_state_folder, require_supported_platform
 from modelfleet.local.gpus import gpu_pools
 from modelfleet.local.locks import exclusive
-from modelfleet.local.pods import real_nodes
+from modelfleet.local.pods import namespaces, real_nodes
 from modelfleet.local.pods.configuration import DNS_USER, POLICIES_USER
 from modelfleet.local.pods.real_nodes import RealNodes
 from modelfleet.local.pods.requirements import require_nothing_missing
@@ -110,7 +110,7 @@ class Plane:
                 settings = processes.converge(settings)
                 write_settings(self._settings_file, settings)
             if materials is None:
-                real_nodes.end(self._folder)
+                namespaces.end(self._folder)
             if materials is not None:
                 with self._progress.step("Starting the real nodes"):
                     self._give_rights(settings)
@@ -141,7 +141,7 @@ class Plane:
         return prepare(progress=self._progress)
 
     def _end(self) -> list[str]:
-        return [*real_nodes.end(self._folder), *control_plane.end(self._folder)]
+        return [*namespaces.end(self._folder), *control_plane.end(self._folder)]
 
     def status(self) -> Status:
         """What runs now; asks the API server for its nodes when everything does."""
@@ -254,7 +254,7 @@ class Plane:
             *nodes.cpu_node_objects(0 if settings.pods else _CPU_NODES),
         ]
         chaos = nodes.chaos_node_objects(BEHAVIOURS) if settings.chaos else []
-        names = real_nodes.NAMES if settings.pods else ()
+        names = namespaces.NAMES if settings.pods else ()
         real = nodes.real_node_objects(names, gpus=settings.pod_gpus)
         with Api(self._folder, server=components.server_url(settings.ports)) as api:
             nodes.converge_nodes(api, fleet, pool=nodes.FLEET_POOL)

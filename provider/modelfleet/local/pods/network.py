@@ -97,6 +97,8 @@ def host_commands(network: Network, *, init_pids: list[int], alias: str) -> list
             ("link", "add", ours, "type", "veth", *peer),
             ("address", "add", link.interface(0), "dev", ours),
             ("link", "set", ours, "up", "alias", alias),
+            # For answers of the API server to pods; it goes with the link.
+            ("route", "add", str(network.pods(node)), "via", str(link.address(1)), "dev", ours),
         ]
     for (first, second), link in network.node_links().items():
         peer = ("peer", "name", link.names[1], "netns", str(init_pids[second]))

@@ -1,24 +1,18 @@
-"""Makes a plane have real nodes, and takes them away again without a trace.
+"""Makes a plane have real nodes: their namespaces, and the programs that run in them.
 
-Idempotent: a node that is there, and a program that runs as wanted, are left alone. Knows
-processes, links and cgroups; what the cluster says of its nodes is for the plane to look at.
+Idempotent: a node that is there, and a program that runs as wanted, are left alone. What the
+cluster says of its nodes is for the plane to look at.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shutil
-import subprocess
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-import psutil
 
 from modelfleet.local import processes
 from modelfleet.local.credentials import (
@@ -28,9 +22,8 @@ from modelfleet.local.credentials import (
     write_private,
 )
 from modelfleet.local.errors import LocalError
-from modelfleet.local.folders import cache_folder
-from modelfleet.local.pods import cgroups, policies
-from modelfleet.local.pods.blocks import free_block, links_of
+from modelfleet.local.pods import commands, namespaces, policies
+from modelfleet.local.pods.blocks import free_block
 from modelfleet.local.pods.components import (
     CONTAINERD,
     ENVIRONMENTS,
@@ -39,7 +32,6 @@ from modelfleet.local.pods.components import (
     ON_A_NODE,
     PROGRAMS,
     RELAY,
-    init_command,
     inside,
     node_commands,
     relay_command,
@@ -49,13 +41,8 @@ from modelfleet.local.pods.configuration import (
     ControlPlaneAccess,
     NodeConfiguration,
 )
-from modelfleet.local.pods.network import (
-    NODES,
-    Network,
-    host_commands,
-    inside_commands,
-    inside_rules,
-)
+from modelfleet.local.pods.namespaces import NAMES
+from modelfleet.local.pods.network import Network
 from modelfleet.local.pods.policies import ACCOUNT
 from modelfleet.local.pods.requirements import program
 from modelfleet.local.progress import Progress
@@ -65,12 +52,8 @@ from modelfleet.local.stages import digest
 if TYPE_CHECKING:
     from modelfleet.local.pods.materials import Materials
 
-NAMES: Final = tuple(f"pods-{number}" for number in range(NODES))
-
 MODELS: Final = Path("/var/lib/modelfleet/models")
 """Where a node has the tiny models, for the volumes of pods."""
-
-_START_SECONDS: Final = 20.0
 
 
 class RealNodes:
@@ -86,9 +69,9 @@ class RealNodes:
 
         Raises LocalError when this machine has none left.
         """
-        if not settings.pods or len(self._inits()) == NODES:
+        if not settings.pods or namespaces.holders(self._folder, Network(settings.block)):
             return settings
-        end(self._folder)
+        namespaces.end(self._folder)
         return replace(settings, block=free_block(wanted=settings.block))
 
     def converge(self, settings: Settings, *, materials: Materials) -> None:
@@ -97,9 +80,9 @@ class RealNodes:
         Raises LocalError with the end of the log of what does not start.
         """
         network = Network(settings.block)
-        inits = self._inits()
-        if len(inits) < NODES:
-            inits = self._make(network, pause=materials.pause)
+        inits = namespaces.holders(self._folder, network) or namespaces.make(
+            self._folder, network, pause=materials.pause
+        )
         port = settings.ports.api_server
         relay = relay_command(self._folder, address=network.api_address, port=port)
         self._ensure(RELAY, relay, log=RELAY)
@@ -109,65 +92,32 @@ class RealNodes:
                 name=name,
                 address=network.address(number),
                 pods=network.pods(number),
-                cgroup=f"/{_mark(self._folder)}/{name}",
+                cgroup=f"/{namespaces.mark_of(self._folder)}/{name}",
                 access=access,
             )
             self._converge_node(node, init_pid=inits[number], materials=materials)
         for name, pid in zip(NAMES, inits, strict=True):
-            if not _wait_until(partial(policies.are_enforced, init_pid=pid)):
+            if not commands.wait_until(partial(policies.are_enforced, init_pid=pid)):
                 raise self._failure(f"{name}-{NETWORK_POLICIES}", NETWORK_POLICIES, "is not ready")
-
-    def _inits(self) -> list[int]:
-        """Return the processes that hold the nodes, in the nodes' order; fewer if some are gone."""
-        holders = {
-            argument: process.pid
-            for process in processes.find(self._folder, [INIT])
-            for argument in processes.argv_of(process)[1:]
-        }
-        flags = [f"--node={self._node_folder(name)}/" for name in NAMES]
-        return [holders[flag] for flag in flags if flag in holders]
-
-    def _make(self, network: Network, *, pause: Path) -> list[int]:
-        for name in NAMES:
-            folder = self._node_folder(name)
-            folder.mkdir(parents=True, exist_ok=True)
-            cgroups.make(f"{_mark(self._folder)}/{name}")
-            kept = [self._folder, cache_folder()]
-            command = init_command(folder, pause=pause, kept=kept)
-            log = self._log(f"{name}-{INIT}")
-            processes.start(command, folder=self._folder, log=log, environ=_environ())
-        if not _wait_until(lambda: len(self._inits()) == NODES):
-            raise self._failure(f"{NAMES[0]}-{INIT}", INIT, "did not come up")
-        inits = self._inits()
-        for on_host in host_commands(network, init_pids=inits, alias=_mark(self._folder)):
-            _run(on_host)
-        for number, pid in enumerate(inits):
-            for in_node in (
-                *inside_commands(network, node=number),
-                *inside_rules(),
-                policies.rule(),
-            ):
-                _run(inside(pid, in_node))
-        return inits
 
     def _converge_node(
         self, node: NodeConfiguration, *, init_pid: int, materials: Materials
     ) -> None:
         self._place_models(node.name, models=materials.models)
         configuration = self._write(node)
-        commands = node_commands(
+        command_lines = node_commands(
             configuration, name=node.name, address=node.address, programs=self._programs
         )
         for name in ON_A_NODE:
             if name == NETWORK_POLICIES:
-                _run(inside(init_pid, policies.account_command(configuration / ACCOUNT)))
-            self._ensure(name, commands[name], log=f"{node.name}-{name}", init_pid=init_pid)
+                commands.run(inside(init_pid, policies.account_command(configuration / ACCOUNT)))
+            self._ensure(name, command_lines[name], log=f"{node.name}-{name}", init_pid=init_pid)
             if name == CONTAINERD:
                 self._import_images(node.name, init_pid=init_pid, materials=materials)
 
     def _place_models(self, node: str, *, models: Path) -> None:
         """Put the tiny models where pods of the node find them."""
-        folder = self._node_folder(node) / "root" / MODELS.relative_to("/")
+        folder = namespaces.node_folder(self._folder, node) / "root" / MODELS.relative_to("/")
         folder.mkdir(parents=True, exist_ok=True)
         for file in models.iterdir():
             placed = folder / file.name
@@ -177,7 +127,7 @@ class RealNodes:
 
     def _write(self, node: NodeConfiguration) -> Path:
         """Write a node's files into a folder that is named after what they say; return it."""
-        parent = self._node_folder(node.name) / "etc"
+        parent = namespaces.node_folder(self._folder, node.name) / "etc"
         folder = parent / digest(json.dumps(node.files(parent), sort_keys=True))
         for name, text in node.files(folder).items():
             file = folder / name
@@ -198,9 +148,9 @@ class RealNodes:
             return
         processes.end(ours)
         command = argv if init_pid is None else inside(init_pid, argv)
-        environ = {**_environ(), **ENVIRONMENTS.get(name, {})}
+        environ = {**commands.environ(), **ENVIRONMENTS.get(name, {})}
         processes.start(command, folder=self._folder, log=self._log(log), environ=environ)
-        started = _wait_until(
+        started = commands.wait_until(
             lambda: any(
                 processes.argv_of(process) == argv
                 for process in processes.find(self._folder, [name])
@@ -211,19 +161,16 @@ class RealNodes:
 
     def _import_images(self, node: str, *, init_pid: int, materials: Materials) -> None:
         """Give a node the images that it does not have yet; it keeps them until it is purged."""
-        imported = self._node_folder(node) / "images.json"
+        imported = namespaces.node_folder(self._folder, node) / "images.json"
         known: list[str] = json.loads(imported.read_text()) if imported.exists() else []
         ctr = [program("ctr"), f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io"]
 
-        def answers() -> bool:
-            reply = subprocess.run(inside(init_pid, [*ctr, "version"]), capture_output=True)
-            return reply.returncode == 0
-
-        if not _wait_until(answers):
+        version = inside(init_pid, [*ctr, "version"])
+        if not commands.wait_until(lambda: commands.succeeds(version)):
             raise self._failure(f"{node}-{CONTAINERD}", CONTAINERD, "does not answer")
         for image in materials.images:
             if image.key not in known:
-                _run(inside(init_pid, [*ctr, "images", "import", str(image.archive)]))
+                commands.run(inside(init_pid, [*ctr, "images", "import", str(image.archive)]))
                 known.append(image.key)
                 imported.write_text(json.dumps(known))
 
@@ -237,9 +184,6 @@ class RealNodes:
             kubelet_clients=certificate.read_text(),
         )
 
-    def _node_folder(self, name: str) -> Path:
-        return self._folder / "nodes" / name
-
     def _log(self, name: str) -> Path:
         return self._folder / "logs" / f"{name}.log"
 
@@ -251,7 +195,9 @@ class RealNodes:
 
 def pids(folder: Path) -> dict[str, int]:
     """Return the programs of the real nodes by what a person calls them; 0 for one that is gone."""
-    found = [(process.pid, processes.argv_of(process)) for process in _find(folder)]
+    found = [
+        (process.pid, processes.argv_of(process)) for process in processes.find(folder, PROGRAMS)
+    ]
 
     def pid_of(program_name: str, node: str) -> int:
         inside_node = f"{folder}/nodes/{node}/"
@@ -265,29 +211,6 @@ def pids(folder: Path) -> dict[str, int]:
         )
 
     return {f"{node}/{name}": pid_of(name, node) for node in NAMES for name in (INIT, *ON_A_NODE)}
-
-
-def end(folder: Path) -> list[str]:
-    """End the real nodes of the plane in ``folder``, and leave nothing of them; return what ran."""
-    running = _find(folder)
-    names = sorted({processes.name_of(process) for process in running})
-    # Whoever holds a node goes first: the kernel then ends what runs in it, and unmounts.
-    processes.end([process for process in running if processes.name_of(process) == INIT])
-    processes.end(_find(folder))
-    # A connection that its peer did not end keeps a network namespace for minutes, and its links.
-    for link in links_of(_mark(folder)):
-        subprocess.run([program("ip"), "link", "delete", link], capture_output=True, check=False)
-    cgroups.remove(_mark(folder))
-    return names
-
-
-def _find(folder: Path) -> list[psutil.Process]:
-    return processes.find(folder, PROGRAMS)
-
-
-def _mark(folder: Path) -> str:
-    """Return what a plane's cgroup and links are called: found by its folder after a crash, too."""
-    return f"modelfleet-{digest(str(folder))}"
 
 
 def for_kubelets(folder: Path, *, block: int) -> list[str]:
@@ -304,26 +227,3 @@ def _same_place(argv: Sequence[str], wanted: Sequence[str], *, folder: Path) -> 
     """Return whether two command lines of one program are for the same node, or both for none."""
     node = next((name for name in NAMES if f"{folder}/nodes/{name}/" in " ".join(wanted)), "")
     return f"{folder}/nodes/{node}" in " ".join(argv) if node else True
-
-
-def _run(command: Sequence[str]) -> None:
-    reply = subprocess.run(command, capture_output=True, text=True, check=False, env=_environ())
-    if reply.returncode != 0:
-        said = (reply.stderr or reply.stdout).strip()
-        raise LocalError(f"real nodes: `{' '.join(command)}` failed: {said}")
-
-
-def _wait_until(condition: Callable[[], bool], *, timeout_seconds: float = _START_SECONDS) -> bool:
-    deadline = time.monotonic() + timeout_seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
-
-
-def _environ() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
-    with contextlib.suppress(KeyError):
-        kept["PATH"] = f"{os.environ['PATH']}:/usr/sbin:/sbin"
-    return kept
