@@ -81,7 +81,7 @@ def test_a_build_that_fails_says_which_why_and_where_the_rest_is(family: Family)
     with pytest.raises(LocalError) as caught:
         build(family, progress=Progress())
     text = str(caught.value)
-    assert text.startswith("hello v1.2.3: building it failed:")
+    assert text.startswith("Building hello v1.2.3: failed:")
     assert "undefined: undefined" in text
     log = built_folder(family).parent.parent / "logs" / "hello.log"
     assert str(log) in text

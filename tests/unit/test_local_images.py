@@ -29,6 +29,7 @@ from modelfleet.local.images.built import (
 from modelfleet.local.images.debian import clean
 from modelfleet.local.images.description import Image, described_images, program_key
 from modelfleet.local.images.sources import LLAMA_CPP, pinned_distribution
+from modelfleet.local.pods.requirements import BUILDERS
 
 
 @pytest.fixture(autouse=True)
@@ -375,7 +376,7 @@ def test_a_bare_machine_lacks_what_the_descriptions_need(
 ) -> None:
     monkeypatch.setattr(built, "search_path", lambda: str(tmp_path))
     missing = [part for part in missing_requirements() if part != "root"]
-    assert missing == ["debootstrap", "unshare", "cmake", "cc", "c++", "make"]
+    assert missing == [builder.file for builder in BUILDERS], "each has a package to install"
 
 
 def test_nothing_is_missing_for_what_is_built(

@@ -1,8 +1,4 @@
-"""Builds one tool family into the cache: once, whole or not at all.
-
-A build happens in a temporary folder beside its target, which gets its name when everything is
-in it; a lock keeps two builders of one family apart, and the kernel drops it with its holder.
-"""
+"""Builds one tool family into the cache, from its pinned Go module."""
 
 from __future__ import annotations
 
@@ -16,13 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from modelfleet.local.errors import LocalError
-from modelfleet.local.folders import cache_folder
 from modelfleet.local.go_compiler import find_go
-from modelfleet.local.locks import exclusive
 from modelfleet.local.processes import last_lines
 from modelfleet.local.progress import Progress, Step
 from modelfleet.local.toolchain import Family
+from modelfleet.local.whole import Work, made_whole, whole_folder
+
+_KIND = "tools"
 
 _NETWORK_TROUBLE = re.compile(
     r"dial tcp|no such host|connection refused|i/o timeout|network is unreachable"
@@ -34,7 +30,7 @@ _NETWORK_TROUBLE = re.compile(
 
 def built_folder(family: Family) -> Path:
     """Where the family's build is, or will be."""
-    return cache_folder() / "tools" / family.cache_key
+    return whole_folder(_KIND, name=family.name, key=family.cache_key)
 
 
 def is_built(family: Family) -> bool:
@@ -50,41 +46,33 @@ def build(family: Family, *, progress: Progress, place: str = "") -> Path:
     """
     for companion in family.beside:
         build(companion, progress=progress)
-    target = built_folder(family)
-    title = f"Building {family.name} {family.version} {place}".rstrip()
-
-    def say_who_waits() -> None:
-        progress.say(f"{title}: waiting for another build of it to finish …")
-
-    # One lock per family, whatever the version, so that a part found under it belongs to nobody.
-    with exclusive(target.parent / f"{family.name}.lock", on_wait=say_who_waits):
-        for abandoned in target.parent.glob(f".{family.name}.part-*"):
-            shutil.rmtree(abandoned, ignore_errors=True)
-        if not is_built(family):
-            compiler = find_go(progress=progress)
-            with progress.step(title) as step:
-                _build_whole(family, target=target, compiler=compiler, step=step)
-    return target
+    if is_built(family):
+        return built_folder(family)
+    compiler = find_go(progress=progress)
+    return made_whole(
+        _KIND,
+        name=family.name,
+        key=family.cache_key,
+        title=f"Building {family.name} {family.version} {place}".rstrip(),
+        progress=progress,
+        make=lambda work: _make(family, work=work, compiler=compiler),
+    )
 
 
-def _build_whole(family: Family, *, target: Path, compiler: Path, step: Step) -> None:
-    log = cache_folder() / "logs" / f"{family.name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{family.name}.part-", dir=target.parent) as folder:
+def _make(family: Family, *, work: Work, compiler: Path) -> None:
+    binaries = work.part / "bin"
+    binaries.mkdir()
+    with tempfile.TemporaryDirectory() as folder, work.log.open("w") as output:
         module = Path(folder) / "module"
         shutil.copytree(family.pins, module)
-        part = Path(folder) / "part"
-        (part / "bin").mkdir(parents=True)
-        with log.open("w") as output:
-            go = _Go(compiler, folder=module, output=output)
-            try:
-                _compile(family, go=go, binaries=part / "bin", step=step)
-                _copy_files(family, go=go, target=part)
-            except subprocess.CalledProcessError:
-                raise _failure(family, log=log) from None
-        for companion in family.beside:
-            shutil.copytree(built_folder(companion) / "bin", part / "bin", dirs_exist_ok=True)
-        part.rename(target)
+        go = _Go(compiler, folder=module, output=output)
+        try:
+            _compile(family, go=go, binaries=binaries, step=work.step)
+            _copy_files(family, go=go, target=work.part)
+        except subprocess.CalledProcessError:
+            work.fail(_hint(last_lines(work.log)))
+    for companion in family.beside:
+        shutil.copytree(built_folder(companion) / "bin", binaries, dirs_exist_ok=True)
 
 
 def _compile(family: Family, *, go: _Go, binaries: Path, step: Step) -> None:
@@ -124,17 +112,13 @@ def _copy_files(family: Family, *, go: _Go, target: Path) -> None:
         path.chmod(file.mode)
 
 
-def _failure(family: Family, *, log: Path) -> LocalError:
-    end = last_lines(log)
-    hint = "If it says nothing to you, please report it with the log."
-    if _NETWORK_TROUBLE.search(end):
-        hint = (
+def _hint(said: str) -> str:
+    """Return what to do about a failure that ended with ``said``, if there is anything to say."""
+    if _NETWORK_TROUBLE.search(said):
+        return (
             "Go modules could not be downloaded: check the network, or GOPROXY, and run it again."
         )
-    return LocalError(
-        f"{family.name} {family.version}: building it failed:\n{end}\nThe whole log is in {log}.",
-        hint=hint,
-    )
+    return ""
 
 
 class _Go:

@@ -76,17 +76,17 @@ class Family:
 
     @property
     def cache_key(self) -> str:
-        """Names the folder of a build: the same key means the same programs."""
+        """Names a build, behind the family's name: the same key means the same programs."""
         digest = hashlib.sha256()
         for part in (
             (self.pins / "go.mod").read_bytes(),
             (self.pins / "go.sum").read_bytes(),
             self.linker_flags.encode(),
             repr((sorted(self.packages.items()), self.files)).encode(),
-            *(family.cache_key.encode() for family in self.beside),
+            *(f"{family.name}-{family.cache_key}".encode() for family in self.beside),
         ):
             digest.update(hashlib.sha256(part).digest())
-        return f"{self.name}-{self.version}-{platform_name()}-{digest.hexdigest()[:12]}"
+        return f"{self.version}-{platform_name()}-{digest.hexdigest()[:12]}"
 
 
 def pinned_version(go_mod: str, *, module: str) -> str:

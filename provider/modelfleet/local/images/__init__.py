@@ -2,7 +2,7 @@
 
 ::
 
-    missing_requirements()      # () or what to install first
+    missing_requirements()      # () or the programs that a build would lack
     for image in built_images():
         image.archive, image.names, image.key
     pause_program()             # init of a node, and the container that holds a pod

@@ -36,12 +36,18 @@ REQUIREMENTS: Final = (
     Requirement("nsenter", "util-linux"),
     Requirement("socat", "socat"),
     Requirement("openssl", "openssl"),
+)
+"""What runs nodes."""
+
+BUILDERS: Final = (
     Requirement("debootstrap", "debootstrap"),
+    Requirement("unshare", "util-linux"),
     Requirement("cmake", "cmake"),
+    Requirement("cc", "gcc"),
     Requirement("c++", "g++"),
     Requirement("make", "make"),
 )
-"""Programs that run nodes, and those that build what runs on them."""
+"""What builds the images that run on them; not needed once they are in the cache."""
 
 
 def program(name: str) -> str:
@@ -51,18 +57,18 @@ def program(name: str) -> str:
 
 def packages() -> Sequence[str]:
     """Return the Debian packages that ``make setup-root`` installs."""
-    return sorted({requirement.package for requirement in REQUIREMENTS})
+    return sorted({requirement.package for requirement in (*REQUIREMENTS, *BUILDERS)})
 
 
 def lacking() -> str:
     """Return what this machine lacks to run real pods, as one sentence; empty if nothing."""
     if not sys.platform.startswith("linux"):
         return "real pods need Linux."
-    missing = [each.package for each in REQUIREMENTS if not _is_there(each)]
     if os.geteuid() != 0:
         return "real pods need root: a node is made of namespaces, mounts and cgroups."
+    missing = {each.package for each in (*REQUIREMENTS, *_builders()) if not _is_there(each)}
     if missing:
-        return f"real pods need {', '.join(sorted(set(missing)))}: `make setup-root` installs them."
+        return f"real pods need {', '.join(sorted(missing))}: `make setup-root` installs them."
     return ""
 
 
@@ -71,9 +77,17 @@ def require_nothing_missing() -> None:
     if sentence := lacking():
         raise ConfigError(
             f"--pods: {sentence}",
-            hint="On Debian and Ubuntu, `sudo make setup-root` installs what is missing. Without"
-            " --pods the cluster has fake nodes, which need neither root nor packages.",
+            hint="Without --pods the cluster has fake nodes, which need neither root nor packages.",
         )
+
+
+def _builders() -> Sequence[Requirement]:
+    """Return what builds the images that are not in the cache yet."""
+    # What describes images is checked with pydantic, which whoever asks from afar does not need.
+    from modelfleet.local.images import missing_requirements
+
+    missing = missing_requirements()
+    return [each for each in BUILDERS if each.file in missing]
 
 
 def _is_there(requirement: Requirement) -> bool:
