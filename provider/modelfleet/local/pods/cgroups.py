@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -50,7 +51,8 @@ def _pass_on(folder: Path) -> None:
     control = folder / "cgroup.subtree_control"
     if control.exists():
         for controller in (folder / "cgroup.controllers").read_text().split():
-            control.write_text(f"+{controller}")
+            with contextlib.suppress(OSError):  # one that is in use elsewhere; kubelets need few
+                control.write_text(f"+{controller}")
 
 
 def _inherit_cpuset(folder: Path) -> None:
