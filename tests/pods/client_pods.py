@@ -128,10 +128,7 @@ class LoadCounts:
 
 
 class Load:
-    """``load.py`` in a client pod of each real node, from entering it until it is ended.
-
-    Every worker has had an answer before it is entered, and one more before it ends.
-    """
+    """``load.py`` in a client pod of each real node. It goes with its namespace."""
 
     def __init__(self, api: Api, namespace: str, *, environment: Mapping[str, str]) -> None:
         self._api, self._namespace, self._environment = api, namespace, environment
@@ -156,28 +153,23 @@ class Load:
         wait_until(lambda: all("at work" in client.log for client in self._clients))
 
     def end(self) -> LoadCounts:
-        """Have it finish what runs, and return the counts of all clients; removes them."""
+        """Have it finish what runs, and return the counts of all clients."""
         for client in self._clients:
             client.run("sh", "-c", "kill -TERM 1")
         for client in self._clients:
             client.wait_for("Succeeded")
         counts = [json.loads(client.log.splitlines()[-1]) for client in self._clients]
-        kinds = counts[0]["requests"]
+        kinds = {kind for each in counts for kind in each["requests"]}
         return LoadCounts(
-            requests={kind: sum(each["requests"][kind] for each in counts) for kind in kinds},
-            longest_seconds={kind: max(each["seconds"][kind] for each in counts) for kind in kinds},
+            requests={
+                kind: sum(each["requests"].get(kind, 0) for each in counts) for kind in kinds
+            },
+            longest_seconds={
+                kind: max(each["seconds"].get(kind, 0) for each in counts) for kind in kinds
+            },
             connections=sum(each["connections"] for each in counts),
             failures=[failure for each in counts for failure in each["failures"]],
         )
-
-    def remove(self) -> None:
-        """Leave nothing of it."""
-        path = f"/api/v1/namespaces/{self._namespace}"
-        for client in self._clients:
-            self._api.send("DELETE", f"{path}/pods/{client.name}")
-        self._api.send("DELETE", f"{path}/configmaps/load")
-        left = {"labelSelector": CLIENT}
-        wait_until(lambda: not self._api.send("GET", f"{path}/pods", params=left)["items"])
 
 
 def wait_until(condition: Callable[[], bool], *, timeout_seconds: float = 90) -> None:

@@ -28,7 +28,8 @@ class Seen:
     """What a watch saw; filled in when it has ended.
 
     ``least_ready`` and ``most_gpus`` are of pods that nobody has told to stop, which is what a
-    rollout's strategy is about; ``most_gpus_held`` counts those that finish their requests, too.
+    rollout's strategy is about. ``most_gpus_held`` is of pods on nodes: those that finish their
+    requests have theirs still, those that wait for a GPU have none.
     """
 
     least_ready: int = 10_000
@@ -38,8 +39,9 @@ class Seen:
 
     def add(self, pods: Mapping[str, Pod]) -> None:
         """Take note of the pods that there were at one time."""
-        held = [pod for pod in pods.values() if not _is_over(pod)]
-        meant = [pod for pod in held if "deletionTimestamp" not in pod["metadata"]]
+        alive = [pod for pod in pods.values() if not _is_over(pod)]
+        meant = [pod for pod in alive if "deletionTimestamp" not in pod["metadata"]]
+        held = [pod for pod in alive if "nodeName" in pod["spec"]]
         self.least_ready = min(self.least_ready, sum(map(_is_ready, meant)))
         self.most_gpus = max(self.most_gpus, sum(map(_gpus, meant)))
         self.most_gpus_held = max(self.most_gpus_held, sum(map(_gpus, held)))

@@ -7,14 +7,14 @@ counts are properties of the test, and printed (``pytest -rP``).
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from client_pods import CLIENT, Load, LoadCounts, wait_until
 from pod_watch import Seen, pods_watched
-from small_services import program, sentence
+from small_services import REAL, program, sentence
 
 from modelfleet import labels
 from modelfleet.local.api import Api
@@ -22,79 +22,65 @@ from pulumi_stack import Stack
 
 StackFactory = Callable[..., Stack]
 Record = Callable[[str, object], None]
+UnderLoad = Callable[[Callable[[], None]], tuple[LoadCounts, Seen]]
 
 NAME, MODEL = "steady", "slow-chat"
-SERVED_WHILE_STOPPING_SECONDS = 20
-"""What a pod goes on for here after it is told to stop: 10 s of drain, and 10 of the renderer's."""
+DRAIN_SECONDS = 8
+"""Twice that long a pod serves on that is told to stop: as long again for its Service to hear."""
 
 
 class Steady:
-    """A service under load: its declaration, its pods, its clients."""
+    """A service under load: its declaration and its pods."""
 
     def __init__(self, stack: Stack, api: Api, namespace: str) -> None:
-        self.stack, self.api, self.namespace = stack, api, namespace
-        self._deployment: dict[str, Any] = {}
-
-    def declare(self, deployment: Mapping[str, Any]) -> None:
-        """Change the program, and only that."""
-        self._deployment |= deployment
-        runs = {"drain_seconds": 10, **self._deployment}
-        self.stack.program(program(NAME, namespace=self.namespace, model=MODEL, deployment=runs))
+        self.stack, self.namespace = stack, namespace
+        self._api = api
+        self._deployment: dict[str, Any] = {"drain_seconds": DRAIN_SECONDS}
 
     def up(self, **deployment: Any) -> None:
-        """Change the program and run it."""
-        self.declare(deployment)
+        """Change what is declared, and run the program."""
+        self._deployment |= deployment
+        declared = program(NAME, namespace=self.namespace, model=MODEL, deployment=self._deployment)
+        self.stack.program(declared)
         self.stack.up()
 
     @property
     def pods(self) -> list[dict[str, Any]]:
         """The pods that there are, those that are stopping included."""
         path = f"/api/v1/namespaces/{self.namespace}/pods"
-        selector = f"{labels.NAME}={NAME}"
-        items: list[dict[str, Any]] = self.api.send(
-            "GET", path, params={"labelSelector": selector}
-        )["items"]
+        selector = {"labelSelector": f"{labels.NAME}={NAME}"}
+        items: list[dict[str, Any]] = self._api.send("GET", path, params=selector)["items"]
         return items
 
     def wait_until_none_is_stopping(self) -> None:
         """Wait until only pods are left that nobody has told to stop."""
         wait_until(
             lambda: not any("deletionTimestamp" in pod["metadata"] for pod in self.pods),
-            timeout_seconds=SERVED_WHILE_STOPPING_SECONDS + 60,
+            timeout_seconds=2 * DRAIN_SECONDS + 60,
         )
 
 
-@pytest.fixture(scope="module")
-def steady(module_stack_factory: StackFactory, api: Api, module_namespace: str) -> Iterator[Steady]:
-    stack = module_stack_factory("", cluster=True)
-    yield Steady(stack, api, module_namespace)
-    stack.program("")
-    stack.up()
-
-
 @pytest.fixture
-def load(steady: Steady, api: Api, environment: Mapping[str, str]) -> Iterator[Load]:
-    load = Load(api, steady.namespace, environment=environment)
-    yield load
-    load.remove()
+def steady(stack_factory: StackFactory, api: Api, namespace: str) -> Steady:
+    return Steady(stack_factory("", cluster=True), api, namespace)
 
 
 @pytest.fixture
 def under_load(
     steady: Steady,
-    load: Load,
+    api: Api,
     environment: Mapping[str, str],
     tmp_path: Path,
     record_property: Record,
-) -> Callable[[Callable[[], None]], tuple[LoadCounts, Seen]]:
+) -> UnderLoad:
     """``under_load(what)`` does it under load, until no pod is stopping any more."""
 
     def do(what: Callable[[], None]) -> tuple[LoadCounts, Seen]:
         url = f"http://{NAME}.{steady.namespace}.svc.cluster.local"
-        steady.wait_until_none_is_stopping()
+        load = Load(api, steady.namespace, environment=environment)
         load.start(url=url, text=sentence(MODEL))
         watched = pods_watched(
-            steady.api,
+            api,
             steady.namespace,
             service=NAME,
             file=tmp_path / "watched.json",
@@ -105,28 +91,27 @@ def under_load(
             steady.wait_until_none_is_stopping()
         counts = load.end()
         record_property("load", str(counts))
-        print(f"load: {counts}; pods: {seen}")
+        print(f"load: {counts}\npods: {seen}")
         return counts, seen
 
     return do
 
 
-UnderLoad = Callable[[Callable[[], None]], tuple[LoadCounts, Seen]]
-
-
 @pytest.mark.parametrize(
-    ("strategy", "least_ready", "spare_gpus"),
-    [({}, 1, 0), ({"max_surge": 1, "max_unavailable": 0}, 2, 1)],
-    ids=["one-at-a-time", "one-more-meanwhile"],
+    ("gpus_of_a_pod", "strategy", "least_ready", "spare_pods"),
+    [(4, {}, 1, 0), (1, {"max_surge": 1, "max_unavailable": 0}, 2, 1)],
+    ids=["without-a-spare-gpu", "with-one-pod-more-meanwhile"],
 )
 def test_a_rolling_update_under_load_loses_no_request_and_keeps_what_its_strategy_promises(
     steady: Steady,
     under_load: UnderLoad,
+    gpus_of_a_pod: int,
     strategy: Mapping[str, int],
     least_ready: int,
-    spare_gpus: int,
+    spare_pods: int,
 ) -> None:
-    steady.up(replicas=2, strategy=strategy, args={"parallel": 4})
+    gpu = {**REAL, "count": gpus_of_a_pod}
+    steady.up(replicas=2, strategy=strategy, gpu=gpu)
     before = {pod["metadata"]["name"] for pod in steady.pods}
 
     counts, seen = under_load(lambda: steady.up(args={"parallel": 3}))
@@ -136,14 +121,14 @@ def test_a_rolling_update_under_load_loses_no_request_and_keeps_what_its_strateg
     assert before.isdisjoint(pod["metadata"]["name"] for pod in steady.pods)
     assert seen.least_ready >= least_ready
     planned = steady.stack.outputs()["gpu_total"]
-    assert planned == 2
-    assert seen.most_gpus <= planned + spare_gpus
+    assert planned == 2 * gpus_of_a_pod
+    assert seen.most_gpus <= planned + spare_pods * gpus_of_a_pod
 
 
 def test_scaling_up_and_down_under_load_loses_no_request(
     steady: Steady, under_load: UnderLoad
 ) -> None:
-    steady.up(replicas=2, strategy={})
+    steady.up(replicas=2)
 
     def scale() -> None:
         steady.up(replicas=3)
@@ -160,7 +145,7 @@ def test_scaling_up_and_down_under_load_loses_no_request(
 def test_draining_a_node_under_load_loses_no_request(
     steady: Steady, under_load: UnderLoad, environment: Mapping[str, str]
 ) -> None:
-    steady.up(replicas=2, strategy={}, disruption={"min_available": 1})
+    steady.up(replicas=2, disruption={"min_available": 1})
     victim = steady.pods[0]["spec"]["nodeName"]
 
     def kubectl(*arguments: str) -> None:
