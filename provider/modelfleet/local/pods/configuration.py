@@ -101,6 +101,7 @@ class NodeConfiguration:
             "imageGCHighThresholdPercent": 100,  # nothing could be pulled again
             "localStorageCapacityIsolation": False,
             "nodeStatusUpdateFrequency": "5s",
+            "nodeLeaseDurationSeconds": 10,  # a new node has one after a quarter of that
             "registerNode": True,
             "resolvConf": str(folder / "resolv.conf"),
             "healthzPort": 0,

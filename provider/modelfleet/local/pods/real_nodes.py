@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -87,21 +88,25 @@ class RealNodes:
         relay = relay_command(self._folder, address=network.api_address, port=port)
         self._ensure(RELAY, relay, log=RELAY)
         access = self._access(network, port=port)
-        for number, name in enumerate(NAMES):
-            node = NodeConfiguration(
+        nodes = [
+            NodeConfiguration(
                 name=name,
                 address=network.address(number),
                 pods=network.pods(number),
                 cgroup=f"/{namespaces.mark_of(self._folder)}/{name}",
                 access=access,
             )
-            self._converge_node(node, init_pid=inits[number], materials=materials)
+            for number, name in enumerate(NAMES)
+        ]
+        converge_node = partial(self._converge_node, materials=materials)
+        with ThreadPoolExecutor(len(nodes)) as threads:
+            list(threads.map(converge_node, nodes, inits))
         for name, pid in zip(NAMES, inits, strict=True):
             if not commands.wait_until(partial(policies.are_enforced, init_pid=pid)):
                 raise self._failure(f"{name}-{NETWORK_POLICIES}", NETWORK_POLICIES, "is not ready")
 
     def _converge_node(
-        self, node: NodeConfiguration, *, init_pid: int, materials: Materials
+        self, node: NodeConfiguration, init_pid: int, *, materials: Materials
     ) -> None:
         self._place_models(node.name, models=materials.models)
         configuration = self._write(node)
