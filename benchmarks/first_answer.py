@@ -3,7 +3,7 @@
 The floor applies the very objects with ``kubectl apply``, waits with ``kubectl wait`` and asks over
 ``kubectl port-forward``. A second floor does the same with a startup probe every second, which
 shows how much of the whole is the time between two probes. All run in turns, each in a namespace
-of its own.
+of its own. What is Pulumi's is set beside an engine run whose provider does nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import secrets
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -50,6 +52,8 @@ NAME = "first answer"
 
 _ANSWERED_SECONDS = 180.0
 
+_ENGINE = "the engine alone"
+
 Parts = dict[str, list[float]]
 
 
@@ -58,6 +62,9 @@ def measure_first_answer(site: Site, *, repeats: int) -> list[Row]:
     parts: dict[str, Parts] = defaultdict(lambda: defaultdict(list))
     _measured(site, _by_pulumi, "to warm up")
     for turn in range(repeats):
+        with site.step(f"{NAME}: the engine alone ({turn + 1} of {repeats})"):
+            for part, seconds in parts_of(asyncio.run(_engine_alone(site))).items():
+                parts[_ENGINE][part].append(seconds)
         for way, run in _WAYS.items():
             lasted = _measured(site, run, f"by {way} ({turn + 1} of {repeats})")
             for part, seconds in lasted.items():
@@ -70,7 +77,13 @@ def _rows(parts: dict[str, Parts]) -> list[Row]:
     """Return the whole, its parts, and what a quicker probe would change."""
     ours, floor, quick = (parts[way] for way in _WAYS)
     rows = [
-        row_of(f"{NAME}: {part}" if part else NAME, 1, ours[part], "s", baselines=floor[part])
+        row_of(
+            f"{NAME}: {part}" if part else NAME,
+            1,
+            ours[part],
+            "s",
+            baselines=floor[part] or parts[_ENGINE][part],
+        )
         for part in ("", *PARTS)
     ]
     probed = {"": "kubectl, 1 s probe", "probe": "probe, 1 s"}
@@ -137,6 +150,29 @@ async def _by_pulumi(site: Site, seen: Witness, namespace: str) -> None:
             await seen.ask(endpoint.base_url, model=target.models[0])
     finally:
         await client.aclose()
+
+
+async def _engine_alone(site: Site) -> dict[str, float]:
+    """``pulumi up`` of a new stack with one resource whose provider does nothing."""
+    name = f"floor-{secrets.token_hex(4)}"
+    stack = Stack(name, folder=site.folder / "stacks", environ=site.environ())
+    instants = {STARTED: time.time()}
+
+    def note(*names: str) -> None:
+        instants.update({name: time.time() for name in names if name not in instants})
+
+    engine = await stack.start(
+        "up",
+        BENCHMARK_KIND="floor",
+        BENCHMARK_SIZE="1",
+        BENCHMARK_NAMESPACE="none",
+        BENCHMARK_UNTIL="accepted",
+    )
+    await _ended(engine, lambda line: note(*instants_of_engine_line(line)))
+    note(ENDED)
+    if unseen := {CREATE_CALLED, NOTICED} - instants.keys():
+        raise BenchmarkError(f"{NAME}: nothing tells of {', '.join(sorted(unseen))}.")
+    return instants
 
 
 async def _by_kubectl(site: Site, seen: Witness, namespace: str) -> None:

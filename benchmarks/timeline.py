@@ -46,8 +46,8 @@ PARTS: Final[Mapping[str, str]] = {
 LISTENS: Final = "listening on http"
 """What llama-server says when its model is loaded and it answers."""
 
-_CREATE_CALLED: Final = re.compile(r"^\W*\S*ModelService \S+ creating\b")
-_CREATED: Final = re.compile(r"^\W*\S*ModelService \S+ created\b")
+_CREATE_CALLED: Final = re.compile(r"^\W*\S*:(ModelService|Floor) \S+ creating\b")
+_CREATED: Final = re.compile(r"^\W*\S*:(ModelService|Floor) \S+ created\b")
 _FORWARDING: Final = re.compile(r"^Forwarding from 127\.0\.0\.1:(\d+) ")
 
 

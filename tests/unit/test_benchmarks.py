@@ -244,6 +244,7 @@ def test_the_start_of_the_engine_counts_and_of_no_other_container(
             " +  pulumi-python:dynamic/modelfleet:ModelService tiny created (6s) waiting\n",
             {NOTICED},
         ),
+        (" +  pulumi-python:dynamic/benchmarks:Floor svc-0000 creating (0s) \n", {CREATE_CALLED}),
         (" +  pulumi:pulumi:Stack p-a created (6s) \n", set()),
         ("    + 2 created\n", set()),
     ],
