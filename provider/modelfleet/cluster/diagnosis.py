@@ -110,7 +110,8 @@ async def _looked_into(
                     told.append(f"Its log cannot be read: {short(str(error))}".rstrip("."))
                     lines = []
                 else:
-                    told.append(quoted(lines))
+                    is_killed = reason.code == Code.OOM_KILLED  # in the middle of a sentence
+                    told.append(quoted(lines[-1:] if is_killed else lines))
                 if better := explained(reason, lines, probes, fields=fields):
                     return better
     except TimeoutError:
