@@ -190,6 +190,7 @@ async def _applied(site: Site, seen: Witness, namespace: str, objects: Sequence[
     deployment = f"deployment/{TINY}"
     seen.note(STARTED)
     await kubectl.run("apply", "--server-side", f"--filename={manifest}")
+    manifest.unlink()
     await kubectl.run("wait", "--for=condition=Available", "--timeout=120s", deployment)
     seen.note(NOTICED)
     async with kubectl.port_forward(deployment) as base_url:
