@@ -17,6 +17,7 @@ from modelfleet.cluster.access import Access
 from modelfleet.cluster.client import Client, WatchEvent, WatchExpired
 from modelfleet.cluster.objects import DEPLOYMENT, POD, Ref
 from modelfleet.cluster.retry import RetryPolicy
+from modelfleet.cluster.subresources import pod_log_lines, read_pod_log
 from modelfleet.errors import (
     ClusterError,
     ConfigError,
@@ -525,7 +526,7 @@ async def test_a_log_is_text_and_none_is_empty() -> None:
     )
     async with connected(network) as client:
         logs = [
-            await client.read_pod_log(POD_REF, container="engine", previous=True) for _ in range(3)
+            await read_pod_log(client, POD_REF, container="engine", previous=True) for _ in range(3)
         ]
 
     assert logs == ["one\ntw�", "", ""]
@@ -538,8 +539,8 @@ async def test_what_a_kubelet_says_of_a_log_that_is_gone_is_no_log() -> None:
     gone = "unable to retrieve container logs for containerd://2640d0e2916a"
     network, _ = one_by_one(httpx.Response(200, text=gone), httpx.Response(200, text=gone))
     async with connected(network) as client:
-        assert await client.read_pod_log(POD_REF, container="engine") == ""
-        lines = client.pod_log_lines(POD_REF, container="engine")
+        assert await read_pod_log(client, POD_REF, container="engine") == ""
+        lines = pod_log_lines(client, POD_REF, container="engine")
         assert [line async for line in lines] == []
 
 
@@ -547,7 +548,7 @@ async def test_a_log_is_asked_for_once() -> None:
     network, asked = one_by_one(no(500, "InternalError"))
     async with connected(network) as client:
         with pytest.raises(UnavailableError):
-            await client.read_pod_log(POD_REF, container="engine")
+            await read_pod_log(client, POD_REF, container="engine")
     assert len(asked) == 1
 
 

@@ -11,7 +11,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import aclosing
 from typing import Any, Final, Literal
 
 import httpx
@@ -20,8 +20,8 @@ from modelfleet.cluster.access import Access
 from modelfleet.cluster.api_errors import Asked
 from modelfleet.cluster.kubeconfig import load_access
 from modelfleet.cluster.objects import NAMESPACE, Kind, Object, Ref, ref_of
-from modelfleet.cluster.retry import NO_RETRY, RetryPolicy
-from modelfleet.cluster.transport import Parameters, Transport, Upgraded
+from modelfleet.cluster.retry import RetryPolicy
+from modelfleet.cluster.transport import Parameters, Transport, parameters_of
 from modelfleet.cluster.wire import (
     Applied,
     Listing,
@@ -32,7 +32,7 @@ from modelfleet.cluster.wire import (
     event_in,
     typed,
 )
-from modelfleet.errors import ConflictError, ImmutableFieldError, NotFoundError
+from modelfleet.errors import ConflictError, NotFoundError
 
 __all__ = ["Applied", "Client", "Listing", "WatchEvent", "WatchExpired"]
 
@@ -42,13 +42,6 @@ PAGE_SIZE: Final = 5_000
 WATCH_SECONDS: Final = 300
 SILENCE_SECONDS: Final = 100.0
 """How long a watch may say nothing: bookmarks come every 60 to 75 seconds."""
-
-LOG_SILENCE_SECONDS: Final = 60.0
-"""How long a followed log may say nothing before it is asked for again from where it was."""
-
-_LOG_LIMIT_BYTES: Final = 65_536
-_LOG_IS_GONE: Final = "unable to retrieve container logs for "
-"""What a kubelet answers, with status 200, for a container that was removed meanwhile."""
 
 
 class Client:
@@ -79,6 +72,11 @@ class Client:
     def access(self) -> Access:
         """The server, and where its address and the credentials were read from."""
         return self._transport.access
+
+    @property
+    def transport(self) -> Transport:
+        """What sends requests, for verbs of other modules (subresources.py)."""
+        return self._transport
 
     @property
     def requests(self) -> Counter[str]:
@@ -113,7 +111,7 @@ class Client:
         ``slim`` is applied to each object page by page, so that what it drops is never all in
         memory at once.
         """
-        parameters = _parameters(
+        parameters = parameters_of(
             labelSelector=label_selector, fieldSelector=field_selector, limit=page_size
         )
         items: list[Object] = []
@@ -146,8 +144,8 @@ class Client:
         WatchExpired when that version is too old, UnavailableError when the connection breaks or
         stays silent. Not retried here. Wrap it in ``contextlib.aclosing`` to leave it early.
         """
-        asked = self._asked("watch", kind)
-        parameters = _parameters(
+        asked = self.asked("watch", kind)
+        parameters = parameters_of(
             watch="true",
             allowWatchBookmarks="true",
             resourceVersion=resource_version,
@@ -182,7 +180,7 @@ class Client:
         """
         ref = ref_of(obj)
         parameters = {"fieldManager": field_manager, "force": "true" if force else "false"}
-        asked = self._asked("apply", ref)
+        asked = self.asked("apply", ref)
         response = await self._transport.send(
             asked,
             "PATCH",
@@ -221,7 +219,7 @@ class Client:
         Raises ConflictError when the object is not the one that ``uid`` and ``resource_version``
         name. It is gone only once its dependents and finalizers are.
         """
-        preconditions = _parameters(uid=uid, resourceVersion=resource_version)
+        preconditions = parameters_of(uid=uid, resourceVersion=resource_version)
         options = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
@@ -233,90 +231,6 @@ class Client:
         except NotFoundError:
             return False
         return True
-
-    async def read_pod_log(
-        self, ref: Ref, *, container: str, tail_lines: int = 20, previous: bool = False
-    ) -> str:
-        """Return the last lines of a container's log, "" where there is none (yet, or any more).
-
-        ``previous`` reads the log of the run before a restart. One attempt only.
-        """
-        parameters = _parameters(
-            container=container,
-            tailLines=tail_lines,
-            limitBytes=_LOG_LIMIT_BYTES,
-            previous="true" if previous else "",
-        )
-        try:
-            response = await self._transport.send(
-                self._asked("log", ref),
-                "GET",
-                f"{ref.path}/log",
-                parameters=parameters,
-                retry=NO_RETRY,
-            )
-        except (NotFoundError, ImmutableFieldError):  # 400: the container has not started
-            return ""
-        text = response.content.decode(errors="replace")
-        return "" if text.startswith(_LOG_IS_GONE) else text
-
-    async def pod_log_lines(
-        self,
-        ref: Ref,
-        *,
-        container: str,
-        follow: bool = False,
-        previous: bool = False,
-        tail_lines: int | None = None,
-        since_seconds: int | None = None,
-        since_time: str = "",
-    ) -> AsyncGenerator[str, None]:
-        """Yield the lines of a container's log, the time in front of each, as they come.
-
-        With ``follow`` until the container ends, or has said nothing for a minute: that, as every
-        broken connection, is UnavailableError. Raises NotFoundError where there is no such pod, and
-        ImmutableFieldError where the container has not started. Not retried here. Wrap it in
-        ``contextlib.aclosing`` to leave it early.
-        """
-        parameters = _parameters(
-            container=container,
-            timestamps="true",
-            follow="true" if follow else "",
-            previous="true" if previous else "",
-            tailLines=tail_lines,
-            sinceSeconds=since_seconds,
-            sinceTime=since_time,
-        )
-        lines = self._transport.lines(
-            self._asked("log", ref),
-            f"{ref.path}/log",
-            parameters=parameters,
-            silence_seconds=LOG_SILENCE_SECONDS,
-        )
-        async with aclosing(lines):
-            async for line in lines:
-                if not line.startswith(_LOG_IS_GONE):
-                    yield line
-
-    def upgraded(
-        self,
-        ref: Ref,
-        subresource: str,
-        *,
-        verb: str,
-        parameters: Parameters,
-        headers: Mapping[str, str],
-    ) -> AbstractAsyncContextManager[Upgraded]:
-        """Give a connection to what lies behind an object, in the protocol that ``headers`` name.
-
-        ``verb`` is what messages call it. One attempt only; raises as every request does.
-        """
-        return self._transport.upgraded(
-            self._asked(verb, ref),
-            f"{ref.path}/{subresource}",
-            parameters=parameters,
-            headers=headers,
-        )
 
     async def cluster_uid(self) -> str:
         """Return what identifies the cluster: the UID of its namespace kube-system.
@@ -344,7 +258,7 @@ class Client:
         content: bytes | None = None,
         content_type: str = "application/json",
     ) -> Object:
-        asked = self._asked(verb, target)
+        asked = self.asked(verb, target)
         response = await self._transport.send(
             asked,
             method,
@@ -355,7 +269,8 @@ class Client:
         )
         return decoded(response.content, asked)
 
-    def _asked(self, verb: str, target: Ref | Kind) -> Asked:
+    def asked(self, verb: str, target: Ref | Kind) -> Asked:
+        """Return what messages say of a request."""
         kind = target.kind if isinstance(target, Ref) else target
         subject = str(target) if isinstance(target, Ref) else f"{kind.kind} objects"
         return Asked(
@@ -369,8 +284,3 @@ class Client:
 
 def _has_failed(task: asyncio.Task[str]) -> bool:
     return task.done() and (task.cancelled() or task.exception() is not None)
-
-
-def _parameters(**given: str | int | None) -> dict[str, str | int]:
-    """Return what is set of ``given``."""
-    return {name: value for name, value in given.items() if value not in ("", None)}

@@ -22,6 +22,7 @@ from modelfleet.cluster.objects import EVENT, Object, ref_of
 from modelfleet.cluster.others_words import missing_config, short, telling
 from modelfleet.cluster.pod_state import containers
 from modelfleet.cluster.reasons import Code, FieldNames, Reason
+from modelfleet.cluster.subresources import read_pod_log
 from modelfleet.errors import ModelFleetError
 
 TIME_LIMIT_SECONDS: Final = 10.0
@@ -175,8 +176,8 @@ async def _read_log(client: Client, pod: Object, container: Container) -> str:
     that, and not for long; with the policy FallbackToLogsOnError the end of it is in the status.
     """
     for previous in (True, False) if container.running and container.restarts else (False, True):
-        log = await client.read_pod_log(
-            ref_of(pod), container=container.name, tail_lines=_LINES_READ, previous=previous
+        log = await read_pod_log(
+            client, ref_of(pod), container=container.name, tail_lines=_LINES_READ, previous=previous
         )
         log = _TERMINAL_CODES.sub("", log)
         if log.strip():

@@ -18,6 +18,7 @@ from typing import Final
 
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.objects import Ref
+from modelfleet.cluster.subresources import pod_log_lines
 from modelfleet.errors import ImmutableFieldError, NotFoundError, UnavailableError
 
 LOOK_SECONDS: Final = 2.0
@@ -65,7 +66,8 @@ async def read_logs(
     ``on_notice`` is told of pods that have no log (yet).
     """
     for ref in pods:
-        lines = client.pod_log_lines(
+        lines = pod_log_lines(
+            client,
             ref,
             container=container,
             previous=wanted.previous,
@@ -157,7 +159,8 @@ class _Listener:
 
     async def _listen_once(self, heard: asyncio.Queue[LogLine]) -> None:
         is_first = self._last is None
-        lines = self._client.pod_log_lines(
+        lines = pod_log_lines(
+            self._client,
             self._ref,
             container=self._container,
             follow=True,

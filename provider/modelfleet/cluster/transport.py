@@ -32,6 +32,12 @@ from modelfleet.errors import ClusterError, ConfigError, UnavailableError
 
 Parameters = Mapping[str, str | int]
 
+
+def parameters_of(**given: str | int | None) -> dict[str, str | int]:
+    """Return what is set of ``given``."""
+    return {name: value for name, value in given.items() if value not in ("", None)}
+
+
 _Http = httpx.AsyncClient
 
 _CHUNK_BYTES: Final = 65_536

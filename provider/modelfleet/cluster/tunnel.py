@@ -26,6 +26,7 @@ from modelfleet.cluster.channels import (
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.objects import Ref
 from modelfleet.cluster.others_words import short
+from modelfleet.cluster.subresources import upgraded
 from modelfleet.cluster.transport import Upgraded
 from modelfleet.errors import ClusterError, NotFoundError, UnavailableError
 
@@ -147,8 +148,8 @@ class Tunnel:
 async def tunnel_to(client: Client, pod: Ref, *, port: int) -> AsyncIterator[Tunnel]:
     """Give an open WebSocket to a port of a pod."""
     headers = upgrade_headers()
-    async with client.upgraded(
-        pod, "portforward", verb="reach", parameters={"ports": port}, headers=headers
+    async with upgraded(
+        client, pod, "portforward", verb="reach", parameters={"ports": port}, headers=headers
     ) as connection:
         try:
             check_upgrade(headers, connection.headers)
