@@ -16,9 +16,9 @@ import psutil
 import pytest
 from declaring import ACCEPTED, hosted, program
 from looking import Namespace, incarnations, wait_until
-from pulumi_stack import Stack
 
 from modelfleet.local.api import Api
+from pulumi_stack import Stack
 
 StackFactory = Callable[..., Stack]
 

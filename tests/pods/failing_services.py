@@ -170,8 +170,8 @@ FAILING: Final[Mapping[str, Failing]] = {
         "ProbeFailing",
         "deployment.startup_seconds",
         _UNSTARTED
-        + r"nothing listens on port 8080\. Raise deployment\.startup_seconds \(now 10 s\) if it was "
-        + r"still loading; if not, see why its health path does not answer\.",
+        + r"nothing listens on port 8080\. Raise deployment\.startup_seconds \(now 10 s\) if it "
+        + r"was still loading; if not, see why its health path does not answer\.",
         in_full(runtime=sleeping(25), startup_seconds=120),
         PROBED_SECONDS,
     ),
