@@ -153,7 +153,11 @@ def test_a_failure_is_told_by_reason_field_and_advice(
     said = errors[name]
     assert re.fullmatch(rf"{subject}: {outcome}\. Pod {name}-\S+: {failing.says}", said), said
 
-    command = [Path(sys.executable).parent / "modelfleet", "status", f"{module_namespace}/{name}"]
+    command = [
+        str(Path(sys.executable).parent / "modelfleet"),
+        "status",
+        f"{module_namespace}/{name}",
+    ]
     ran = subprocess.run(
         [*command, "--output=json"], env=environment, capture_output=True, text=True, check=False
     )

@@ -76,6 +76,7 @@ async def diagnosed(
     log: Callable[[bool], httpx.Response] | str = "",
     events: tuple[Object, ...] | httpx.Response = (),
     live: Object | None = None,
+    secret: str = SECRET,
 ) -> str:
     """Return the one sentence that comes of ``reason`` when the cluster answers like this."""
 
@@ -92,7 +93,7 @@ async def diagnosed(
     access = Access(server="https://api:6443", source="a test")
     client = Client(access, retry=NO_RETRY, http=httpx.MockTransport(network))
     try:
-        (told,) = await diagnose(client, [live or pod()], [reason], secrets=[SECRET])
+        (told,) = await diagnose(client, [live or pod()], [reason], secrets=[secret])
     finally:
         await client.aclose()
     assert "\n" not in told.sentence
@@ -159,6 +160,45 @@ async def test_the_newest_warnings_that_say_something_new_are_added() -> None:
         "configmap not found. Unhealthy: Startup probe failed: HTTP 503. Look at that volume: "
         "volumes come from deployment.storage, deployment.model.uri and deployment.pod_overrides."
     )
+
+
+async def test_a_missing_secret_of_a_volume_is_told_with_what_makes_it() -> None:
+    starting = Reason(
+        Code.STARTING, "Pod qwen-0: starting its container engine", pod="qwen-0", container="engine"
+    )
+    failed = 'MountVolume.SetUp failed for volume "x" : secret "absent" not found'
+    told = await diagnosed(starting, events=(event("FailedMount", failed),), live=created_only())
+    assert told.startswith(f"{starting.text}. FailedMount: {failed}. Create Secret absent in ")
+    assert told.endswith("or change deployment.pod_overrides.")
+
+
+async def test_what_held_up_a_container_is_no_reason_once_it_has_run() -> None:
+    events = (
+        event("FailedMount", "MountVolume.SetUp failed for a while"),
+        event("FailedCreatePodSandBox", "no network yet"),
+        event("Unhealthy", "Startup probe failed: connection refused"),
+    )
+    assert await diagnosed(events=events, log="ValueError") == (
+        "Pod qwen-0: container engine exits with code 1, 4 restarts. Last log lines: ValueError. "
+        "Check deployment.args."
+    )
+
+
+async def test_of_a_container_that_could_not_be_started_there_is_no_log() -> None:
+    message = 'exec: "/app/lama": stat /app/lama: no such file or directory'
+    live = pod(message=message)
+    status = live["status"]["containerStatuses"][0]
+    status["lastState"]["terminated"]["reason"] = "StartError"
+    reason = Reason(
+        Code.CRASH_LOOP,
+        f"Pod qwen-0: cannot start its container engine: {message}",
+        field="deployment.command",
+        hint="Correct deployment.command.",
+        pod="qwen-0",
+        container="engine",
+    )
+    events = (event("Failed", f"Error: failed to create containerd task: {message}: unknown"),)
+    assert await diagnosed(reason, live=live, events=events, log="never") == reason.sentence
 
 
 async def test_an_autoscaler_that_will_not_help_is_told() -> None:
@@ -247,6 +287,14 @@ async def test_a_secret_is_repeated_neither_from_logs_nor_events_nor_status() ->
     # Cut in the middle, a secret would no longer be recognised: no part of it may stay.
     assert "s3cr3t" not in told
     assert told.count("***") >= 3
+
+
+async def test_a_secret_at_the_beginning_of_what_is_left_of_an_error_is_not_repeated() -> None:
+    value = "first: second-half-of-it"
+    starting = Reason(Code.STARTING, "Pod qwen-0: starting", pod="qwen-0")
+    events = (event("FailedMount", f"{'x' * 270}, {value}: {'y' * 40}"),)
+    assert masked(f"…{value[-14:]}: y", secrets=[value]) == "…***: y"
+    assert "second-half" not in await diagnosed(starting, events=events, secret=value)
 
 
 @pytest.mark.parametrize(

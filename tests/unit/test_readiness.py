@@ -411,6 +411,11 @@ NOT_FOUND = (
     'vllm-openai:v9.9.9": failed to resolve reference: docker.io/vllm/vllm-openai:v9.9.9: not found'
 )
 
+RUNC = (
+    "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc "
+    "create failed: unable to start container process"
+)
+
 
 @pytest.mark.parametrize(
     ("why", "status", "expected", "code", "field", "words"),
@@ -620,6 +625,51 @@ NOT_FOUND = (
             Code.PROBE_FAILING,
             "deployment.startup_seconds",
             "not started within 600 s, 3 restarts. Raise deployment.startup_seconds (now 600 s)",
+        ),
+        (
+            "stopped by the startup probe, in good order",
+            container(ended=crashed(0, "Completed", lived_seconds=595), restarts=3),
+            Failed,
+            Code.PROBE_FAILING,
+            "deployment.startup_seconds",
+            "not started within 600 s, 3 restarts",
+        ),
+        (
+            "a volume that cannot be mounted is no matter of the program",
+            container(
+                waiting=(
+                    "RunContainerError",
+                    f"{RUNC}: error during container init: error mounting "
+                    '"/var/lib/kubelet/pods/e12e/volumes/x" to rootfs at "/models/weights": mount '
+                    "/var/lib/kubelet/pods/e12e/volumes/x:/models/weights: no such file or "
+                    "directory: unknown",
+                )
+            ),
+            Waiting,
+            Code.CRASH_LOOP,
+            "deployment.model.uri",
+            "the volume at /models/weights cannot be mounted, no such file or directory. Look at",
+        ),
+        (
+            "no memory even to begin",
+            container(
+                waiting=(
+                    "RunContainerError",
+                    f"{RUNC}: container init was OOM-killed (memory limit too low?): unknown",
+                )
+            ),
+            Waiting,
+            Code.OOM_KILLED,
+            "deployment.memory_gib",
+            "Raise deployment.memory_gib above the present limit of 64Gi.",
+        ),
+        (
+            "a registry whose name nobody knows",
+            container(waiting=("ErrImagePull", "dial tcp: lookup regstry.io: no such host")),
+            Waiting,
+            Code.IMAGE_PULL,
+            "deployment.images",
+            "Check the registry's name in deployment.images",
         ),
         (
             "killed early on is no matter of the startup probe",
