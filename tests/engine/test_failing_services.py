@@ -125,7 +125,7 @@ def test_each_way_of_not_becoming_ready_is_told_by_cause_field_and_advice(
 ) -> None:
     expected = {
         "crash-loop": "container engine exits with code 1, 3 restarts. Last log lines: INFO .* "
-        "Check deployment.args, deployment.env and the model.",
+        "Check deployment.runtime.args, deployment.env and the model.",
         "oom": "container engine was killed, out of memory, .* Raise deployment.memory_gib above "
         "the present limit of 256Mi.",
         "image-pull": "cannot pull image example.org/tiny:1: .*: not found. .*"

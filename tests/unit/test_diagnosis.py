@@ -348,3 +348,13 @@ async def test_names_of_ours_that_look_like_secrets_stay_readable() -> None:
 def test_a_secret_too_short_to_be_told_from_a_word_is_not_searched_for() -> None:
     assert masked("a cat sat", secrets=["a", ""]) == "a cat sat"
     assert not re.search("longer", masked("the longer one", secrets=["long", "longer"]))
+
+
+async def test_the_log_of_a_run_that_has_just_ended_is_the_present_one() -> None:
+    live = pod()
+    status = live["status"]["containerStatuses"][0]
+    status["state"] = status.pop("lastState")
+    told = await diagnosed(
+        live=live, log=lambda previous: httpx.Response(200, text="before" if previous else "now")
+    )
+    assert "Last log lines: now. Check" in told

@@ -172,10 +172,11 @@ async def _events_of(
 async def _read_log(client: Client, pod: Object, container: Container) -> str:
     """Read the log of the run that ended, or of the present one where that is the first.
 
-    A container that is down has its last run as the present one. A kubelet keeps one run before
-    that, and not for long; with the policy FallbackToLogsOnError the end of it is in the status.
+    A container that has just ended has that run as the present one, and the one before may be gone
+    already; with the policy FallbackToLogsOnError the end of a log is in the status, too.
     """
-    for previous in (True, False) if container.running and container.restarts else (False, True):
+    has_just_ended = not container.running and not container.waiting
+    for previous in (True, False) if container.restarts and not has_just_ended else (False, True):
         log = await read_pod_log(
             client, ref_of(pod), container=container.name, tail_lines=_LINES_READ, previous=previous
         )
