@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from declaring import hosted, program
 from looking import Namespace, Object, wait_until
-from pulumi_stack import Stack
 
 from modelfleet.local.api import Api
+from pulumi_stack import Stack
 
 StackFactory = Callable[..., Stack]
 
@@ -128,7 +128,7 @@ def test_each_way_of_not_becoming_ready_is_told_by_cause_field_and_advice(
         "Check deployment.runtime.args, deployment.env and the model.",
         "oom": "container engine was killed, out of memory, .* Raise deployment.memory_gib above "
         "the present limit of 256Mi.",
-        "image-pull": "cannot pull image example.org/tiny:1: .*: not found. .*"
+        "image-pull": "cannot pull image example.org/tiny:1: not found. "
         "Correct deployment.runtime.image: no such image can be had.",
         "bad-secret": 'cannot start its container engine: secret "absent" not found. '
         r"Create Secret absent in the same namespace \(kubernetes.core.v1.Secret in a Pulumi "

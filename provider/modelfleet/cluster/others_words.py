@@ -22,7 +22,7 @@ _WRAPPING: Final = re.compile(
     | error[ ]during[ ]container[ ]init
     | [Ff]ailed[ ]to[ ](?:
         create[ ]containerd[ ]task | create[ ]shim(?:[ ]task)? | start[ ]container(?:[ ]"[^"]*")?
-        | pull(?:[ ]and[ ]unpack)?[ ]image[ ]"[^"]*" | resolve[ ]reference(?:[ ]"[^"]*")?
+        | pull(?:[ ]and[ ]unpack)?[ ]image(?:[ ]"[^"]*")? | resolve[ ]reference(?:[ ]"[^"]*")?
         | resolve[ ]image | do[ ]request | create[ ]pod[ ]sandbox | copy
       )
     | (?:Head|Get)[ ]"?https?://[^"\s]*"?
