@@ -17,6 +17,7 @@ import psutil
 import pytest
 from pulumi.dynamic.dynamic import PROVIDER_KEY
 from pulumi.runtime.rpc import _special_secret_sig, _special_sig_key
+
 from pulumi_stack import Run, Stack
 
 PROJECT = Path(__file__).parent.parent / "fixtures" / "toy_project"

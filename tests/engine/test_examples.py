@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from documented import ROOT, Shell, blocks, copy_of_this_checkout
 from namespaces import make_namespace
 
+from documented import ROOT, Shell, blocks, copy_of_this_checkout
 from modelfleet.local import Plane
 from modelfleet.local.api import Api
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from declaring import hosted, program
 from looking import Namespace, incarnations, wait_until
-from pulumi_stack import Stack
 
 from modelfleet.local.api import Api
+from pulumi_stack import Stack
 
 StackFactory = Callable[..., Stack]
 

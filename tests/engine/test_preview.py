@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from declaring import TINY, Code, external, hosted, program
 from looking import Namespace
-from pulumi_stack import Stack
 
 from modelfleet.local.api import Api
+from pulumi_stack import Stack
 
 StackFactory = Callable[..., Stack]
 

@@ -12,10 +12,10 @@ import pytest
 from counting_proxy import CountingProxy
 from declaring import ACCEPTED, external, hosted, program
 from looking import Namespace, wait_until
-from pulumi_stack import Stack
 
 from modelfleet.local import Plane
 from modelfleet.local.api import Api
+from pulumi_stack import Stack
 
 StackFactory = Callable[..., Stack]
 

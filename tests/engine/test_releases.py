@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from looking import OWN_KINDS, Namespace, wait_until
 from namespaces import make_namespace
-from pulumi_stack import Run, Stack
 
 from modelfleet import labels
 from modelfleet.adapters.dynamic.state import SCHEMA_VERSION
 from modelfleet.cluster.records import Record, record_of
 from modelfleet.local.api import Api
 from modelfleet.render import RENDERER_VERSION
+from pulumi_stack import Run, Stack
 from recorded_releases import RELEASES, Release, applied, fields_of, manager_of, without_secrets
 
 StackFactory = Callable[..., Stack]

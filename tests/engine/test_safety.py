@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from declaring import external, hosted, program
 from looking import Namespace, incarnations, owners
-from pulumi_stack import Stack
 
 from modelfleet import labels
 from modelfleet.local.api import Api
+from pulumi_stack import Stack
 
 StackFactory = Callable[..., Stack]
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import pytest
 from declaring import Code, external, hosted, program
 from looking import Namespace
-from pulumi_stack import Run, Stack
 
 from modelfleet.local.api import Api
+from pulumi_stack import Run, Stack
 
 StackFactory = Callable[..., Stack]
 

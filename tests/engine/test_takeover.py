@@ -16,9 +16,9 @@ import pytest
 from declaring import external, hosted, program
 from looking import Namespace, owners, wait_until
 from namespaces import make_namespace
-from pulumi_stack import Run, Stack
 
 from modelfleet.local.api import Api
+from pulumi_stack import Run, Stack
 
 StackFactory = Callable[..., Stack]
 Transcript = Callable[..., None]

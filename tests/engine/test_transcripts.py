@@ -14,11 +14,11 @@ from dataclasses import replace
 
 import pytest
 from namespaces import make_namespace
-from pulumi_stack import Run, Stack
 
 from modelfleet.local.api import Api
 from modelfleet.local.gpus import gpu_pools
 from modelfleet.local.nodes import node_objects
+from pulumi_stack import Run, Stack
 
 Transcript = Callable[..., None]
 

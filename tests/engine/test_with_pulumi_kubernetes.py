@@ -22,7 +22,6 @@ from typing import Any
 import pulumi
 import pulumi.runtime
 import pytest
-from documented import ROOT, blocks
 from google.protobuf import struct_pb2
 from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import rpc
@@ -30,12 +29,13 @@ from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mo
 from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.settings import SETTINGS
 from pulumi.runtime.stack import run_pulumi_func
-from pulumi_stack import Stack
 
+from documented import ROOT, blocks
 from modelfleet.adapters.dynamic.provider import ModelServiceProvider
 from modelfleet.cluster.reasons import FieldNames
 from modelfleet.cluster.refused_pods import refused_pod
 from modelfleet.local.api import Api
+from pulumi_stack import Stack
 
 EXAMPLE = ROOT / "examples" / "with-pulumi-kubernetes"
 PLUGIN = "pulumi-resource-kubernetes"
