@@ -29,16 +29,20 @@ from modelfleet.cluster.objects import (
 from modelfleet.cluster.pod_state import is_over, is_ready
 from modelfleet.cluster.port_forward import PortForward, port_forward
 from modelfleet.cluster.readiness import Ready, readiness
+from modelfleet.cluster.reasons import FieldNames
 from modelfleet.cluster.records import record_of
 from modelfleet.cluster.revisions import current_hash
 from modelfleet.desired import KIND
 from modelfleet.errors import (
     ConfigError,
+    ConflictError,
     ForbiddenError,
     ModelFleetError,
     NotFoundError,
     NotReadyError,
 )
+from modelfleet.field_names import field_names_of
+from modelfleet.found import declared_in
 from modelfleet.service import STOPPED, Service, service_of
 from modelfleet.spec.fields import secret_name_and_key
 
@@ -198,13 +202,27 @@ def _serves(pod: Object) -> bool:
 
 
 def _not_ready(target: Target, pods: Sequence[Object], *, version: str | None) -> NotReadyError:
-    outcome = readiness(target.primary, pods, until="available", current_hash=version)
+    outcome = readiness(
+        target.primary,
+        pods,
+        until="available",
+        current_hash=version,
+        fields=_fields(target.primary),
+    )
     service = service_of(target.primary, outcome=outcome)
     if service.status == STOPPED:
         why = "It is stopped: deployment.replicas is 0."
     else:
         why = service.status_reason or "None of its pods is ready."
     return NotReadyError(f"{KIND} {service.id}", [f"nobody answers, it is {service.status}.", why])
+
+
+def _fields(primary: Object) -> FieldNames:
+    """Return the fields that were declared, as far as the record tells."""
+    try:
+        return field_names_of(declared_in(primary).spec)
+    except ConflictError:
+        return FieldNames()
 
 
 async def _port(client: Client, target: Target, pod: Object) -> int:

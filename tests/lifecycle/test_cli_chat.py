@@ -45,7 +45,7 @@ def services(forwarding: Forwarding) -> None:
         {**hosted(NAMESPACE), "model_service_name": "embedder", "model_type": "text-embedding"},
         {**hosted(NAMESPACE, {"replicas": 0}), "model_service_name": "stopped"},
         {
-            **hosted(NAMESPACE, behaving("crash-loop")),
+            **hosted(NAMESPACE, {**behaving("crash-loop"), "runtime": _engine(8000)}),
             "model_service_name": "broken",
             "wait": accepted,
         },
@@ -62,8 +62,11 @@ def services(forwarding: Forwarding) -> None:
 
 
 def _on_port(port: int) -> dict[str, Any]:
-    runtime = {"name": "engine", "image": "registry.example.com/engine:1", "port": port}
-    return hosted(NAMESPACE, {"runtime": runtime})
+    return hosted(NAMESPACE, {"runtime": _engine(port)})
+
+
+def _engine(port: int) -> dict[str, Any]:
+    return {"name": "engine", "image": "registry.example.com/engine:1", "port": port}
 
 
 def chat(forwarding: Forwarding, *arguments: str, **options: Any) -> Result:
@@ -159,6 +162,7 @@ def test_a_service_without_a_ready_pod_is_told_with_what_its_pods_lack(
         assert time.monotonic() < deadline, told
         time.sleep(0.1)
     assert re.match(r"ModelService chat/broken: nobody answers, it is CREAT\w+\. Pod broken-", told)
+    assert "deployment.runtime.args" in told, "the field that was declared, not the usual one"
 
 
 def test_what_the_engine_refuses_is_told_in_its_own_words(forwarding: Forwarding) -> None:

@@ -180,10 +180,10 @@ async def test_a_claim_that_is_not_bound_is_told_by_its_field(fleet: Fleet, name
         while True:
             found = await fleet.status(namespace, "qwen")
             assert found is not None
-            if "volume to be bound" in (found.status_reason or ""):
+            if "volume to be bound" in found.service.status_reason:
                 break
             await asyncio.sleep(0.05)
-    assert "deployment.storage" in found.status_reason
+    assert "deployment.storage" in found.service.status_reason
 
 
 async def test_a_deletion_finds_the_claim_that_an_interrupted_update_has_left(

@@ -127,7 +127,7 @@ class Shell:
 
 @pytest.fixture(scope="module")
 def shell(environment: Mapping[str, str]) -> Shell:
-    return Shell(environment)
+    return Shell({**environment, "COLUMNS": "200"})  # as wide as a table may want
 
 
 @pytest.fixture(scope="module")
