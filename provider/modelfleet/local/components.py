@@ -1,4 +1,4 @@
-"""The five programs of a plane and their command lines. Pure.
+"""The five programs of a plane's control plane and their command lines. Pure.
 
 Ports and files are the only way they meet; every command line names a file in the plane's own
 folder, which is how :mod:`modelfleet.local.processes` recognises it.
@@ -109,7 +109,7 @@ def _api_server(folder: Path, *, ports: Ports) -> list[str]:
         f"--service-account-key-file={folder}/service-account.key",
         f"--service-account-signing-key-file={folder}/service-account.key",
         f"--service-cluster-ip-range={SERVICE_ADDRESSES}",
-        # Pods run nowhere here, so none waits for an account and its token.
+        # No pod here needs an account of its own, and none has to wait for its token.
         "--disable-admission-plugins=ServiceAccount",
         "--kubelet-preferred-address-types=InternalIP",
         f"--audit-policy-file={folder}/{AUDIT_POLICY}",

@@ -103,7 +103,7 @@ class Plane:
             tools = install_tools(progress=self._progress, pods=settings.pods)
             materials = self._materials() if settings.pods else None
             self._link_programs(tools)
-            real = RealNodes(self._folder, programs=tools.programs, progress=self._progress)
+            real = RealNodes(self._folder, programs=tools.programs)
             settings = real.with_block(settings)
             processes = ControlPlane(self._folder, tools=tools, progress=self._progress)
             with self._progress.step("Starting the control plane"):

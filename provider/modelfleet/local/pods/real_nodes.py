@@ -46,7 +46,6 @@ from modelfleet.local.pods.namespaces import NAMES
 from modelfleet.local.pods.network import Network
 from modelfleet.local.pods.policies import ACCOUNT
 from modelfleet.local.pods.requirements import program
-from modelfleet.local.progress import Progress
 from modelfleet.local.settings import Settings
 from modelfleet.local.stages import digest
 
@@ -60,10 +59,9 @@ MODELS: Final = Path("/var/lib/modelfleet/models")
 class RealNodes:
     """The real nodes of the plane whose files are in ``folder``."""
 
-    def __init__(self, folder: Path, *, programs: Mapping[str, Path], progress: Progress) -> None:
+    def __init__(self, folder: Path, *, programs: Mapping[str, Path]) -> None:
         self._folder = folder
         self._programs = programs
-        self._progress = progress
 
     def with_block(self, settings: Settings) -> Settings:
         """Return ``settings`` with the addresses that the nodes have, or are going to have.
