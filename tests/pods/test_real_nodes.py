@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,9 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from modelfleet.local import Plane
+from modelfleet.local import Plane, processes
 from modelfleet.local.api import Api
 from modelfleet.local.pods import real_nodes
+from modelfleet.local.pods.network import Network
 from modelfleet.local.settings import read_settings
 from modelfleet.local.stages import digest
 
@@ -176,6 +178,22 @@ def test_what_was_killed_comes_back_with_the_next_up_and_so_do_its_pods(own_plan
             time.sleep(0.2)
     own_plane.down()
     assert machine(own_plane) == before
+
+
+def test_a_relay_that_was_killed_comes_back_with_the_next_up(own_plane: Plane) -> None:
+    own_plane.up(gpus=SMALL, pods=True)
+    folder = own_plane.state_folder / "plane"
+    settings = read_settings(folder / "settings.json")
+    assert settings is not None
+    address = (str(Network(settings.block).api_address), settings.ports.api_server)
+    listener, *connections = processes.find(folder, ["socat"])
+    assert connections, "those of the kubelets, with the same command line"
+    listener.kill()
+    listener.wait(timeout=10)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address, timeout=5)
+    assert own_plane.up().state == "running"
+    socket.create_connection(address, timeout=5).close()
 
 
 def test_nodes_that_were_not_finished_are_made_anew(own_plane: Plane) -> None:

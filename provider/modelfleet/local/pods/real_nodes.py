@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -84,6 +85,9 @@ class RealNodes:
         )
         port = settings.ports.api_server
         relay = relay_command(self._folder, address=network.api_address, port=port)
+        if not _listens(str(network.api_address), port):
+            # Connections have processes of the same command line, which may outlive the listener.
+            processes.end(processes.find(self._folder, [RELAY]))
         self._ensure(RELAY, relay, log=RELAY)
         access = self._access(network, port=port)
         nodes = [
@@ -194,6 +198,14 @@ class RealNodes:
         path = self._log(log)
         tail = processes.last_lines(path)
         return LocalError(f"{name}: {what}:\n{tail}\nThe whole log is in {path}.")
+
+
+def _listens(address: str, port: int) -> bool:
+    try:
+        with socket.create_connection((address, port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def pids(folder: Path) -> dict[str, int]:
