@@ -27,6 +27,7 @@ ACCESS_NAME: Final = PREFIX + "access-name"
 SECRET_HASH: Final = PREFIX + "secret-hash"
 
 ENGINE_CONTAINER: Final = "engine"
+GATEWAY_CONTAINER: Final = "gateway"
 SERVICE_PORT: Final = 80
 HASH_KEY_DATA: Final = "modelfleet-hash-key"
 
@@ -61,6 +62,26 @@ def object_labels(*, kind: str, name: str, owner: str) -> dict[str, str]:
 def access_name(name: str, *, workspace_id: str | None) -> str:
     """Return the ``model`` value that callers send."""
     return f"{workspace_id}/{name}" if workspace_id else name
+
+
+def endpoint(name: str, *, namespace: str) -> str:
+    """Return the URL of a Service inside its cluster, without a path."""
+    return f"http://{name}.{namespace}.svc"
+
+
+def proxy_object_name(name: str) -> str:
+    """Return the name of the objects of a ModelProxy, its primary one among them."""
+    return f"{name}-proxy"
+
+
+def proxy_config_name(name: str, *, variant: str) -> str:
+    """Return the name of a ModelProxy's ConfigMap: one for each content, ``variant`` its hash."""
+    return f"{proxy_object_name(name)}-{variant}"
+
+
+def redis_name(name: str) -> str:
+    """Return the name of the objects of a ModelProxy's managed Redis."""
+    return f"{name}-redis"
 
 
 def external_secret_name(name: str) -> str:

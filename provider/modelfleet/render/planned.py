@@ -30,7 +30,7 @@ def _access_name(name: str, workspace_id: str | None) -> str:
 def _endpoint(namespace: str, name: str, base_url: str | None) -> str:
     if base_url is not None:
         return base_url.rstrip("/").removesuffix("/v1")
-    return f"http://{name}.{namespace}.svc"
+    return labels.endpoint(name, namespace=namespace)
 
 
 def _base_url(namespace: str, name: str, base_url: str | None) -> str:

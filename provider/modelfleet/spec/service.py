@@ -7,7 +7,7 @@ Field names and defaults follow AgentRun where it has the field. Rules between f
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import SecretStr
 
@@ -170,6 +170,8 @@ class ModelServiceSpec(SpecModel):
     ``provider_settings.base_url``: runs elsewhere.
     """
 
+    kind: ClassVar[Literal["ModelService"]] = "ModelService"
+
     model_service_name: ResourceName = declared(
         change=REPLACE,
         doc="Name of the service and of its objects: 2 to 63 lower-case letters, digits and "
@@ -219,6 +221,11 @@ class ModelServiceSpec(SpecModel):
     deployment: DeploymentSpec | None = declared(
         None, change=IN_PLACE, doc="How the model runs on Kubernetes; unset = external."
     )
+
+    @property
+    def name(self) -> str:
+        """Return its name."""
+        return self.model_service_name
 
     @property
     def hosted(self) -> bool:

@@ -1,0 +1,224 @@
+"""The one form of a ModelProxy's routes: what both ways of declaring them come to.
+
+By access name: the upstreams with their addresses, the fallbacks, the policies in force. Whatever
+comes after validation reads this, and none of ``routes``, ``proxy_config`` and ``policies``. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from modelfleet import labels
+from modelfleet.spec.policies import Fallback, Policies
+from modelfleet.spec.proxy import ModelProxySpec
+from modelfleet.spec.routing import Endpoint, ProxyMode, Route, ServiceReference, Target
+from modelfleet.spec.service import ModelType
+from modelfleet.spec.tree import Path, dotted
+
+COUNTED: Final = ("concurrency_limit", "token_rate_limiter")
+"""Policies that count: the proxy's are counted over all routes, beside a route's own."""
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """One server behind a public name.
+
+    ``path`` is where it is declared. ``service`` is the id of a ModelService, None for a plain URL;
+    ``credential_name`` the Secret, and key in it, that it is called with.
+    """
+
+    path: str
+    service: str | None
+    base_url: str
+    model: str
+    weight: int = 1
+    credential_name: str | None = None
+    model_type: ModelType | None = None
+    context_size: int | None = None
+    cluster: str | None = None
+
+
+@dataclass(frozen=True)
+class PublicRoute:
+    """One name that callers send, and what becomes of their requests.
+
+    ``fallbacks`` are access names. ``policies`` are those in force, the proxy's where the route has
+    none; of those in ``COUNTED``, the route's own.
+    """
+
+    access_name: str
+    path: str
+    upstreams: tuple[Upstream, ...]
+    fallbacks: tuple[str, ...]
+    policies: Policies
+    model_type: ModelType
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """A route as either form declares it: each target with its place."""
+
+    path: Path
+    targets: tuple[tuple[Path, Target], ...]
+    fallbacks: tuple[str, ...] = ()
+    policies: Policies = Policies()  # noqa: RUF009 - a frozen model
+    model_type: ModelType | None = None
+
+
+def routes_of(spec: ModelProxySpec) -> dict[str, PublicRoute]:
+    """Return the routes of ``spec`` by access name, in the order of their names."""
+    policies = policies_of(spec)
+    declared = dict(_declared_routes(spec))
+    for route in [*declared.values()]:
+        for at, fallback in enumerate(_fallbacks(route, policies)):
+            place = (*_place_of_policies(spec, route), "fallbacks", at)
+            if (extra := _fallback_route(fallback, place)) is not None:
+                declared.setdefault(*extra)
+    routes = [
+        _public(spec, name, route, policies=policies) for name, route in sorted(declared.items())
+    ]
+    return {route.access_name: route for route in sorted(routes, key=lambda each: each.access_name)}
+
+
+def policies_of(spec: ModelProxySpec) -> Policies:
+    """Return the policies of the whole proxy, in whichever form they are declared."""
+    theirs = spec.proxy_config.policies if spec.proxy_config else Policies()
+    return _over(theirs, spec.policies)
+
+
+def proxy_mode_of(spec: ModelProxySpec) -> ProxyMode:
+    """Return the mode of AgentRun's form: as declared, or else as AgentRun derives it."""
+    endpoints = spec.proxy_config.endpoints if spec.proxy_config else ()
+    return spec.proxy_mode or ("multi" if len(endpoints) > 1 else "single")
+
+
+def access_name_of(public_name: str, *, workspace_id: str | None) -> str:
+    """Return what callers send for a public name; one with a slash in it stays as it is."""
+    if "/" in public_name:
+        return public_name
+    return labels.access_name(public_name, workspace_id=workspace_id)
+
+
+def _declared_routes(spec: ModelProxySpec) -> Iterator[tuple[str, _Declared]]:
+    for name, route in spec.routes.items():
+        yield name, _of_a_route(route, at=("routes", name))
+    endpoints = spec.proxy_config.endpoints if spec.proxy_config else ()
+    at: Path = ("proxy_config", "endpoints")
+    if not endpoints:
+        return
+    targets = tuple(((*at, index), _target_of(each)) for index, each in enumerate(endpoints))
+    yield spec.model_proxy_name, _Declared(("proxy_config",), targets)
+    if proxy_mode_of(spec) == "single":
+        for name in _names_of(endpoints[0]):
+            if name != spec.model_proxy_name:
+                target = targets[0][1].model_copy(update={"model_name": name})
+                yield name, _Declared((*at, 0), (((*at, 0), target),))
+
+
+def _of_a_route(route: Route, *, at: Path) -> _Declared:
+    return _Declared(
+        at,
+        tuple(((*at, "targets", index), each) for index, each in enumerate(route.targets)),
+        fallbacks=route.fallbacks,
+        policies=route.policies,
+        model_type=route.model_type,
+    )
+
+
+def _target_of(endpoint: Endpoint) -> Target:
+    names = endpoint.model_names
+    return Target(
+        service=endpoint.model_service_name,
+        base_url=endpoint.base_url,
+        model_name=names[0] if names else None,
+        weight=1 if endpoint.weight is None else endpoint.weight,
+        credential_name=endpoint.credential_name,
+    )
+
+
+def _names_of(endpoint: Endpoint) -> tuple[str, ...]:
+    service = endpoint.model_service_name
+    theirs = service.model_names if isinstance(service, ServiceReference) else ()
+    return endpoint.model_names or theirs
+
+
+def _fallbacks(route: _Declared, policies: Policies) -> tuple[Fallback, ...]:
+    if route.fallbacks:
+        return ()
+    return route.policies.fallbacks or policies.fallbacks or ()
+
+
+def _place_of_policies(spec: ModelProxySpec, route: _Declared) -> Path:
+    if route.policies.fallbacks:
+        return (*route.path, "policies")
+    return ("policies",) if spec.policies.fallbacks else ("proxy_config", "policies")
+
+
+def _fallback_route(fallback: Fallback, place: Path) -> tuple[str, _Declared] | None:
+    """Return the route to a service that is named as a fallback only, None for a public name."""
+    service = fallback.model_service_name
+    if service is None:
+        return None
+    target = Target(service=service, model_name=fallback.model_name)
+    return fallback.model_name or service, _Declared(place, ((place, target),))
+
+
+def _public(
+    spec: ModelProxySpec, name: str, route: _Declared, *, policies: Policies
+) -> PublicRoute:
+    def access_name(public_name: str) -> str:
+        return access_name_of(public_name, workspace_id=spec.workspace_id)
+
+    names = route.fallbacks or [
+        str(each.model_name or each.model_service_name) for each in _fallbacks(route, policies)
+    ]
+    upstreams = tuple(_upstream(spec, target, at=at) for at, target in route.targets)
+    types = (route.model_type, spec.model_type, *(each.model_type for each in upstreams))
+    return PublicRoute(
+        access_name=access_name(name),
+        path=dotted(route.path),
+        upstreams=upstreams,
+        fallbacks=tuple(dict.fromkeys(access_name(other) for other in names if other != name)),
+        policies=_over(policies.model_copy(update=dict.fromkeys(COUNTED)), route.policies),
+        model_type=next((each for each in types if each is not None), ModelType.LLM),
+    )
+
+
+def _upstream(spec: ModelProxySpec, target: Target, *, at: Path) -> Upstream:
+    service = target.service
+    if service is None:
+        return Upstream(
+            path=dotted(at),
+            service=None,
+            base_url=(target.base_url or "").rstrip("/"),
+            model=target.model_name or "",
+            weight=target.weight,
+            credential_name=target.credential_name,
+        )
+    known = service if isinstance(service, ServiceReference) else ServiceReference(id=service)
+    namespace, name = service_place(known.id, namespace=spec.namespace)
+    return Upstream(
+        path=dotted(at),
+        service=f"{namespace}/{name}",
+        base_url=(known.base_url or f"{labels.endpoint(name, namespace=namespace)}/v1").rstrip("/"),
+        model=target.model_name or next(iter(known.model_names), name),
+        weight=target.weight,
+        credential_name=target.credential_name or known.credential_name,
+        model_type=known.model_type,
+        context_size=known.context_size,
+        cluster=known.cluster,
+    )
+
+
+def service_place(service: str, *, namespace: str) -> tuple[str, str]:
+    """Return namespace and name of a service that is named from within ``namespace``."""
+    own, slash, name = service.rpartition("/")
+    return (own if slash else namespace), name
+
+
+def _over(below: Policies, above: Policies) -> Policies:
+    """Return ``below`` with every policy that ``above`` declares."""
+    declared = {name: value for name, value in above if value is not None}
+    return below.model_copy(update=declared)
