@@ -1,0 +1,1 @@
+"""ModelProxy: the configuration of its gateway, and the application that runs in its pods."""
