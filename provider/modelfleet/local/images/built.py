@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import sys
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +14,12 @@ from modelfleet.local.errors import LocalError
 from modelfleet.local.images.archive import Config, manifest_of, write_archive
 from modelfleet.local.images.debian import NEEDS as DEBIAN_NEEDS
 from modelfleet.local.images.debian import make_root_filesystem
-from modelfleet.local.images.description import Image, Python, described_images, is_program
+from modelfleet.local.images.description import Image, described_images, is_program
 from modelfleet.local.images.keys import architecture
+from modelfleet.local.images.packages import installed_packages
 from modelfleet.local.images.programs import compiled_program, required_programs
 from modelfleet.local.progress import Progress
-from modelfleet.local.python_packages import installer
-from modelfleet.local.whole import FETCH_HINT, Work, made_whole, search_path, whole_folder
+from modelfleet.local.whole import Work, made_whole, search_path, whole_folder
 
 _KIND = "images"
 _ARCHIVE = "image.tar"
@@ -92,14 +91,16 @@ def _build(image: Image, *, progress: Progress) -> Path:
     programs = {
         path: compiled_program(image, path, progress=progress) for path in image.described.programs
     }
+    python_folders = _python_folders(image, progress=progress)
 
     def make(work: Work) -> None:
         tree = work.part / "tree"
         tree.mkdir()
         if image.described.debian:
             make_root_filesystem(tree, packages=image.described.debian.packages, work=work)
-        if image.described.python:
-            _install_python(image, image.described.python, tree=tree, work=work)
+        for path, folder in python_folders.items():
+            # Links: the files are only read, and that twice as many would be there for a moment.
+            shutil.copytree(folder, tree / path.lstrip("/"), copy_function=os.link)
         beside = {path: image.folder / name for path, name in image.described.files.items()}
         for path, file in (programs | beside).items():
             _place(file, tree / path.lstrip("/"))
@@ -132,24 +133,21 @@ def _place(file: Path, target: Path) -> None:
     target.chmod(0o755 if is_program(file) else 0o644)
 
 
-def _install_python(image: Image, python: Python, *, tree: Path, work: Work) -> None:
-    """Install pinned packages for the Python of the image below, not for the one that runs this."""
+def _python_folders(image: Image, *, progress: Progress) -> Mapping[str, Path]:
+    """The folder of packages, by where the image has it, for the Python of the image below."""
+    python = image.described.python
+    if python is None:
+        return {}
     version = python_version(archive_path(image.parent)) if image.parent else None
     if version is None:
         raise LocalError(f"images: {image.name} has packages of Python, but no Python below it.")
-    target = tree / python.to.lstrip("/")
-    requirements = str(image.folder / python.requirements)
-    binaries = ["--python-version", version, "--only-binary", ":all:"]
-    work.run(
-        [*installer(), "--target", str(target), *binaries, "--require-hashes", "-r", requirements],
-        hint=FETCH_HINT,
+    folder = installed_packages(
+        image.name,
+        requirements=image.folder / python.requirements,
+        version=version,
+        progress=progress,
     )
-    for cache in [*target.rglob("__pycache__")]:
-        shutil.rmtree(cache)
-    if version == f"{sys.version_info.major}.{sys.version_info.minor}":
-        # Byte code that holds no times: layers have none, and users of a pod cannot write it.
-        compileall = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
-        work.run([sys.executable, *compileall, "-s", str(target), "-p", python.to, str(target)])
+    return {python.to.format(version=version): folder}
 
 
 def python_version(archive: Path) -> str | None:

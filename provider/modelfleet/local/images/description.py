@@ -72,8 +72,9 @@ class Debian(_Part):
 class Python(_Part):
     """Packages for the Python of the image below, installed into the folder ``to``.
 
-    The image says in ``env`` that ``PYTHONPATH`` is that folder, and starts modules with
-    ``python3 -m``: scripts in its ``bin`` name the Python of the machine that built it.
+    ``{version}`` in it is that Python's, such as ``3.11``: where Debian's Python looks for packages
+    that are not Debian's is ``/usr/local/lib/python{version}/dist-packages``. Modules are started
+    with ``python3 -m``: scripts are left out, since they name the Python that installed them.
     """
 
     requirements: str
