@@ -1,4 +1,4 @@
-"""Names, labels and annotations of the objects of one ModelService. Pure."""
+"""Names, labels and annotations of the objects of one ModelService or ModelProxy. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from modelfleet import labels
+from modelfleet.spec.proxy import ModelProxySpec
 from modelfleet.spec.service import ModelServiceSpec
+
+AnySpec = ModelServiceSpec | ModelProxySpec
 
 Object = dict[str, Any]
 """A Kubernetes object, a plain dict as on the wire."""
@@ -33,21 +36,17 @@ class Identity:
     cluster_uid: str
 
 
-def selector_of(spec: ModelServiceSpec) -> dict[str, str]:
+def selector_of(spec: AnySpec) -> dict[str, str]:
     """Return the labels that its pods carry, and that select them."""
-    return labels.selector(kind=KIND, name=spec.model_service_name)
+    return labels.selector(kind=spec.kind, name=spec.name)
 
 
-def metadata_of(
-    spec: ModelServiceSpec, *, identity: Identity, name: str | None = None
-) -> dict[str, Any]:
-    """Return the metadata of one object of ``spec``, named as the service unless said otherwise."""
+def metadata_of(spec: AnySpec, *, identity: Identity, name: str | None = None) -> dict[str, Any]:
+    """Return the metadata of one object of ``spec``, named as the spec unless said otherwise."""
     return {
-        "name": name or spec.model_service_name,
+        "name": name or spec.name,
         "namespace": spec.namespace,
-        "labels": labels.object_labels(
-            kind=KIND, name=spec.model_service_name, owner=identity.owner
-        ),
+        "labels": labels.object_labels(kind=spec.kind, name=spec.name, owner=identity.owner),
         "annotations": {
             labels.OWNER: identity.owner,
             labels.INCARNATION: identity.incarnation,
@@ -56,21 +55,22 @@ def metadata_of(
 
 
 def primary_metadata_of(
-    spec: ModelServiceSpec,
+    spec: AnySpec,
     *,
     identity: Identity,
     name: str | None = None,
     annotations: Mapping[str, str] = NONE,
 ) -> dict[str, Any]:
-    """Return the metadata of the primary object, which also says what the service is called.
+    """Return the metadata of the primary object, which also says what a service is called.
 
-    ``annotations`` are what the caller adds: the record.
+    A proxy is called by many names. ``annotations`` are what the caller adds: the record.
     """
     metadata = metadata_of(spec, identity=identity, name=name)
     if identity.urn is not None:
         metadata["annotations"][labels.URN] = identity.urn
-    metadata["annotations"][labels.ACCESS_NAME] = labels.access_name(
-        spec.model_service_name, workspace_id=spec.workspace_id
-    )
+    if isinstance(spec, ModelServiceSpec):
+        metadata["annotations"][labels.ACCESS_NAME] = labels.access_name(
+            spec.name, workspace_id=spec.workspace_id
+        )
     metadata["annotations"].update(annotations)
     return metadata
