@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .refusal import Refusal, rate_refusal
 
@@ -54,3 +55,11 @@ def _refusal(name: str, limit: int) -> Refusal:
         "Try again in 1 s.",
         retry_after_seconds=1,
     )
+
+
+def slots_of(configuration: Mapping[str, Any]) -> Slots:
+    """The slots that gateway.json asks for, of ``proxy`` and of each ``route:<access name>``."""
+    routes = configuration["routes"].items()
+    limits = {f"route:{name}": route["concurrency_limit"] for name, route in routes}
+    limits["proxy"] = configuration["policies"]["concurrency_limit"]
+    return Slots(limits, processes=configuration["processes"])

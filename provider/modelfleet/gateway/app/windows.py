@@ -64,6 +64,10 @@ class Reading:
     now: float
     used: Sequence[int]
 
+    def admits(self, bounds: Sequence[Bound]) -> bool:
+        """Whether none of the bounds that were asked for is used up."""
+        return all(used < bound.limit for used, bound in zip(self.used, bounds, strict=True))
+
 
 def bounds_of(scopes: Sequence[Scope]) -> Sequence[Bound]:
     """Every limit of every scope. Raises ValueError for one of an unknown name."""
