@@ -4,7 +4,8 @@ The source of validation, argument types, documentation and change classes. No I
 knowledge of engines, Kubernetes objects or Pulumi.
 """
 
+from modelfleet.spec.proxy import ModelProxySpec
 from modelfleet.spec.service import ModelServiceSpec
 from modelfleet.spec.validation import problems_of, spec_of
 
-__all__ = ["ModelServiceSpec", "problems_of", "spec_of"]
+__all__ = ["ModelProxySpec", "ModelServiceSpec", "problems_of", "spec_of"]

@@ -23,11 +23,15 @@ class Rule:
 
     A rule that asks for ``names_only`` looks at whether a map is there and at the names in it, not
     at their values: it also runs while some of those are unknown or wrong, and must not read them.
+
+    A rule that asks for ``gaps`` always runs, and gets ``UNKNOWN`` for what is unknown or wrong, at
+    any depth: it says what holds all the same. Its values have every field of every model.
     """
 
     paths: tuple[str, ...]
     check: Callable[..., Problems]
     names_only: bool = False
+    gaps: bool = False
 
     @cached_property
     def steps(self) -> tuple[tuple[str, ...], ...]:
@@ -39,6 +43,8 @@ class Rule:
         return [value_in(values, steps) for steps in self.steps]
 
 
-def rule(*paths: str, names_only: bool = False) -> Callable[[Callable[..., Problems]], Rule]:
+def rule(
+    *paths: str, names_only: bool = False, gaps: bool = False
+) -> Callable[[Callable[..., Problems]], Rule]:
     """Make a rule out of a function of the values at ``paths``."""
-    return lambda check: Rule(paths, check, names_only)
+    return lambda check: Rule(paths, check, names_only, gaps)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
@@ -103,20 +104,59 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 def model_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
     """Return the model whose fields stand under ``path``, None below free-form values."""
-    current: type[BaseModel] | None = model
+    current: Any = model
     for step in path:
-        if isinstance(step, int) or current is None:
-            continue
-        field = current.model_fields.get(step)
-        current = model_in(field.annotation) if field else None
-    return current
+        current = current if isinstance(step, int) else _below(current, step)
+    return _direct_model(current)
+
+
+def _below(annotation: Any, step: str) -> Any:
+    """Return the annotation of what is called ``step`` in a model or a map, else None."""
+    owner, items = _direct_model(annotation), _items_of(annotation)
+    if owner is None or (items is not None and step not in owner.model_fields):
+        return items
+    field = owner.model_fields.get(step)
+    return field.annotation if field else None
+
+
+@functools.cache
+def _direct_model(annotation: Any) -> type[BaseModel] | None:
+    """Return the first model in ``annotation`` that is not the value of a map."""
+    direct = (model_in(each) for each in alternatives(annotation) if not _is_map(each))
+    return next(filter(None, direct), None)
+
+
+@functools.cache
+def _items_of(annotation: Any) -> Any:
+    """Return the annotation of the values of the first map in ``annotation``, None without one."""
+    maps = (typing.get_args(each) for each in alternatives(annotation) if _is_map(each))
+    return next((arguments[1] for arguments in maps if arguments), None)
+
+
+def _is_map(annotation: Any) -> bool:
+    return typing.get_origin(annotation) is dict
+
+
+def alternatives(annotation: Any) -> Iterator[Any]:
+    """Yield what a field may hold, without marks and without the others."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        yield from alternatives(typing.get_args(annotation)[0])
+    elif origin in (typing.Union, types.UnionType):
+        for each in typing.get_args(annotation):
+            yield from alternatives(each)
+    else:
+        yield annotation
 
 
 def value_in(values: Any, path: Path) -> Any:
-    """Return the value at ``path`` of plain, complete, known values; None below what is absent."""
+    """Return the value at ``path`` of plain and complete values; None below what is absent.
+
+    Below what is ``UNKNOWN``, all is.
+    """
     for step in path:
         if not isinstance(values, dict):
-            return None
+            return UNKNOWN if values is UNKNOWN else None
         values = values.get(step)
     return values
 
@@ -130,23 +170,24 @@ def value_at(
     is unknown itself, or is returned with it where not ``deep``.
     """
     current = tree
-    owner: type[BaseModel] | None = model
-    for step in path:
+    annotation: Any = model
+    for step in map(str, path):
         if is_unknown(current):
             return UNKNOWN
         if isinstance(current, BaseModel):
-            current = getattr(current, str(step), None)
+            current = getattr(current, step, None)
             continue
         if not isinstance(current, Mapping):
             return None
-        field = owner.model_fields.get(str(step)) if owner else None
+        owner = _direct_model(annotation)
+        field = owner.model_fields.get(step) if owner else None
+        annotation = _below(annotation, step)
         if step in current:
             current = current[step]
         elif field is not None and not field.is_required():
             current = field.get_default(call_default_factory=True)
         else:
             return None
-        owner = model_in(field.annotation) if field else None
     unknown = next(unknown_paths(current, is_unknown=is_unknown), None)
     # The path of a value within itself is empty: then it is unknown as a whole.
     return UNKNOWN if unknown is not None and (deep or unknown == ()) else current

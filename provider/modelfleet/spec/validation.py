@@ -9,13 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar, overload
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from modelfleet.errors import Problem, SpecError
 from modelfleet.spec.fields import said_of
+from modelfleet.spec.known import known_part
+from modelfleet.spec.proxy import ModelProxySpec
+from modelfleet.spec.proxy_rules import PROXY_RULES
 from modelfleet.spec.refused import (
     NETWORK_MODES_NOT_YET,
     NOT_YET,
@@ -34,6 +37,15 @@ from modelfleet.spec.tree import (
     unknown_paths,
     value_at,
 )
+
+_Spec = TypeVar("_Spec", ModelServiceSpec, ModelProxySpec)
+_Model = type[ModelServiceSpec] | type[ModelProxySpec]
+
+_NAME_AND_RULES: Final[Mapping[_Model, tuple[str, Sequence[Rule]]]] = {
+    ModelServiceSpec: ("model_service_name", SPEC_RULES),
+    ModelProxySpec: ("model_proxy_name", PROXY_RULES),
+}
+"""Of each kind the field with its name, and the rules between its fields; engines have more."""
 
 _QUANTITY: Final = re.compile(r"\s*[0-9.]+\s*[A-Za-z]{1,3}\s*")
 """What Kubernetes would take for a number: 500m, 16Gi."""
@@ -70,7 +82,7 @@ _REASONS: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Validated:
+class Validated(Generic[_Spec]):
     """Every problem of a declaration, sorted by path; its spec where it has none, nor unknowns.
 
     ``values`` are what rules and formulas look at: the spec's, with all defaults, or else the
@@ -78,26 +90,44 @@ class Validated:
     """
 
     problems: tuple[Problem, ...]
-    spec: ModelServiceSpec | None
+    spec: _Spec | None
     values: Mapping[str, Any]
 
 
+@overload
 def validated(
     inputs: Mapping[str, Any],
     *,
+    is_unknown: IsUnknown = ...,
+    rules: Sequence[Rule] | None = ...,
+) -> Validated[ModelServiceSpec]: ...
+@overload
+def validated(
+    inputs: Mapping[str, Any],
+    *,
+    model: type[_Spec],
+    is_unknown: IsUnknown = ...,
+    rules: Sequence[Rule] | None = ...,
+) -> Validated[_Spec]: ...
+def validated(
+    inputs: Mapping[str, Any],
+    *,
+    model: Any = ModelServiceSpec,
     is_unknown: IsUnknown = never_unknown,
-    rules: Sequence[Rule] = SPEC_RULES,
-) -> Validated:
-    """Return what is to be said of the ModelService declared by ``inputs``.
+    rules: Sequence[Rule] | None = None,
+) -> Validated[Any]:
+    """Return what is to be said of the resource that ``inputs`` declare, a ``model``.
 
     Values for which ``is_unknown`` holds may stand at any depth; nothing is said about them.
+    ``rules`` are those of the model unless given.
     """
+    rules = _NAME_AND_RULES[model][1] if rules is None else rules
     tree = pruned(inputs)
     unknown = list(unknown_paths(tree, is_unknown=is_unknown))
     try:
-        spec = ModelServiceSpec.model_validate(tree)
+        spec = model.model_validate(tree)
     except ValidationError as error:
-        found = list(_field_problems(error, unknown=unknown))
+        found = list(_field_problems(error, model=model, unknown=unknown))
     else:
         found = []
         if not unknown:
@@ -107,53 +137,79 @@ def validated(
     bad = [path for path, _ in found]
     problems = {problem for _, problem in found}
     for each in rules:
-        problems.update(_rule_problems(each, tree, bad=bad, is_unknown=is_unknown))
+        if not each.gaps:
+            problems.update(_rule_problems(each, tree, model=model, bad=bad, is_unknown=is_unknown))
+    if with_gaps := [each for each in rules if each.gaps]:
+        part = known_part(tree, model=model, is_unknown=is_unknown, bad=bad)
+        problems.update(one for each in with_gaps for one in each.check(*each.values_in(part)))
     return Validated(tuple(sorted(problems)), None, tree)
 
 
 def problems_of(
     inputs: Mapping[str, Any],
     *,
+    model: _Model = ModelServiceSpec,
     is_unknown: IsUnknown = never_unknown,
-    rules: Sequence[Rule] = SPEC_RULES,
+    rules: Sequence[Rule] | None = None,
 ) -> list[Problem]:
-    """Return every problem of the ModelService declared by ``inputs``, sorted by path."""
-    return list(validated(inputs, is_unknown=is_unknown, rules=rules).problems)
+    """Return every problem of the resource that ``inputs`` declare, sorted by path."""
+    result: Validated[Any] = validated(inputs, model=model, is_unknown=is_unknown, rules=rules)
+    return list(result.problems)
 
 
-def spec_of(inputs: Mapping[str, Any], *, rules: Sequence[Rule] = SPEC_RULES) -> ModelServiceSpec:
-    """Return the spec that fully known ``inputs`` declare.
+@overload
+def spec_of(
+    inputs: Mapping[str, Any], *, rules: Sequence[Rule] | None = ...
+) -> ModelServiceSpec: ...
+@overload
+def spec_of(
+    inputs: Mapping[str, Any], *, model: type[_Spec], rules: Sequence[Rule] | None = ...
+) -> _Spec: ...
+def spec_of(
+    inputs: Mapping[str, Any],
+    *,
+    model: Any = ModelServiceSpec,
+    rules: Sequence[Rule] | None = None,
+) -> Any:
+    """Return the spec of a ``model`` that fully known ``inputs`` declare.
 
     Raises:
         SpecError: with every problem.
     """
-    result = validated(inputs, rules=rules)
+    result: Validated[Any] = validated(inputs, model=model, rules=rules)
     if result.spec is None:
-        raise SpecError(f"ModelService {inputs.get('model_service_name') or '?'}", result.problems)
+        name_field, _ = _NAME_AND_RULES[model]
+        raise SpecError(f"{model.kind} {inputs.get(name_field) or '?'}", result.problems)
     return result.spec
 
 
 def _field_problems(
-    error: ValidationError, *, unknown: list[Path]
+    error: ValidationError, *, model: type[BaseModel], unknown: list[Path]
 ) -> Iterator[tuple[Path, Problem]]:
     for detail in error.errors(include_url=False):
         path = _path_of(detail["loc"])
         is_of_a_name = detail["loc"][-1] == "[key]"
         of_an_unknown = not is_of_a_name and any(path[: len(known)] == known for known in unknown)
-        if not of_an_unknown or detail["type"] == "extra_forbidden":
-            yield path, Problem(dotted(path), _reason_of(detail, path))
+        told = not of_an_unknown or detail["type"] == "extra_forbidden"
+        if told and not _counts_good_items_only(detail):
+            yield path, Problem(dotted(path), _reason_of(detail, path, model=model))
+
+
+def _counts_good_items_only(detail: ErrorDetails) -> bool:
+    """Return whether a list is called too short because of items that have problems themselves."""
+    if detail["type"] != "too_short":
+        return False
+    return len(detail["input"]) >= int(detail.get("ctx", {})["min_length"])
 
 
 def _rule_problems(
-    each: Rule, tree: Any, *, bad: list[Path], is_unknown: IsUnknown
+    each: Rule, tree: Any, *, model: type[BaseModel], bad: list[Path], is_unknown: IsUnknown
 ) -> Iterator[Problem]:
     paths = each.steps
     if any(_spoils(path, of=p, names_only=each.names_only) for p in paths for path in bad):
         return
     values = [
-        value_at(
-            tree, path, model=ModelServiceSpec, is_unknown=is_unknown, deep=not each.names_only
-        )
+        value_at(tree, path, model=model, is_unknown=is_unknown, deep=not each.names_only)
         for path in paths
     ]
     if not any(value is UNKNOWN for value in values):
@@ -175,10 +231,10 @@ def _path_of(loc: tuple[str | int, ...]) -> Path:
     )
 
 
-def _reason_of(detail: ErrorDetails, path: Path) -> str:
+def _reason_of(detail: ErrorDetails, path: Path, *, model: type[BaseModel]) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        owner = model_at(ModelServiceSpec, path[:-1])
+        owner = model_at(model, path[:-1])
         plain = ".".join(str(step) for step in path if isinstance(step, str))
         return reason_for(plain, known=owner.model_fields if owner else ())
     if kind == "string_pattern_mismatch":
