@@ -1,0 +1,97 @@
+"""The texts of a request or a reply that a guardrail reads, whatever the protocol. Pure.
+
+Read are all strings below the fields that hold what is said: of messages every part, of tool calls
+the arguments as they are decoded. Left out are what only names or types something, and pictures,
+sound and files, whose encoded bytes are no text. Bodies come from callers: any shape is met.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+REQUEST_FIELDS = (
+    # chat, completions
+    "messages",
+    "prompt",
+    "suffix",
+    "tools",
+    "functions",
+    "response_format",
+    "prediction",
+    # responses, embeddings, moderations, speech
+    "input",
+    "instructions",
+    "text",
+    # rerank
+    "query",
+    "documents",
+)
+REPLY_FIELDS = ("choices", "output", "output_text", "text", "results", "segments")
+
+_NO_TEXT = frozenset(
+    {
+        # bytes
+        "audio",
+        "b64_json",
+        "data",
+        "encrypted_content",
+        "file_data",
+        "input_audio",
+        # what is chosen from a list, or names something
+        "call_id",
+        "detail",
+        "finish_reason",
+        "format",
+        "id",
+        "role",
+        "status",
+        "tool_call_id",
+        "type",
+        # the same text once more, by tokens
+        "logprobs",
+        "tokens",
+    }
+)
+_ADDRESSES = ("image_url", "file_url", "url")
+
+
+def texts_of(body: Mapping[str, Any], *, fields: tuple[str, ...]) -> Iterator[str]:
+    """Every text below ``fields`` of ``body``, in no particular order."""
+    # No recursion: how deep a body goes is up to the caller.
+    rest: list[tuple[str, Any]] = [(name, body[name]) for name in fields if name in body]
+    while rest:
+        key, value = rest.pop()
+        match value:
+            case str():
+                if key in _ADDRESSES and value[:5].lower() == "data:":
+                    continue
+                if key == "arguments" and (decoded := _decoded(value)) is not None:
+                    rest.append(("", decoded))
+                else:
+                    yield value
+            case list():
+                rest.extend((key, each) for each in value)
+            case dict():
+                rest.extend((name, each) for name, each in value.items() if name not in _NO_TEXT)
+
+
+def has_token_ids(body: Mapping[str, Any]) -> bool:
+    """Whether a prompt or an input is given as numbers of tokens, of which nobody reads a word."""
+    return any(_holds_a_number(body.get(name)) for name in ("prompt", "input"))
+
+
+def _holds_a_number(value: Any) -> bool:
+    if not isinstance(value, list):
+        return False
+    inner = [each for part in value for each in (part if isinstance(part, list) else [part])]
+    return any(isinstance(each, int) for each in inner)
+
+
+def _decoded(arguments: str) -> Any:
+    """The arguments of a tool call, in which JSON may write any letter as an escape; else None."""
+    try:
+        return json.loads(arguments)
+    except (ValueError, RecursionError):
+        return None
