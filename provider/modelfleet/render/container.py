@@ -10,6 +10,7 @@ from modelfleet.engines.gpus import gpu_resource_of
 from modelfleet.engines.launch import EnvSource, Launch, SecretKey
 from modelfleet.render.lifetime import Shutdown, lifecycle_of, probes_of
 from modelfleet.render.quantities import cpu_quantity, memory_quantity
+from modelfleet.render.security import security_context
 from modelfleet.spec.deployment import DeploymentSpec
 
 PORT_NAME: Final = "http"
@@ -44,17 +45,6 @@ def container_of(
         "volumeMounts": [dict(mount) for mount in mounts],
     }
     return {name: value for name, value in container.items() if value}
-
-
-def security_context() -> dict[str, Any]:
-    """Return what a container of ours may do: no more than to run."""
-    return {
-        "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]},
-        # GPU runtimes refresh the linker's cache inside the container, and engines write temporary
-        # files: both need a root file system that can be written.
-        "readOnlyRootFilesystem": False,
-    }
 
 
 def _resources(deployment: DeploymentSpec) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from modelfleet.engines.launch import Launch
-from modelfleet.render.container import env_from, env_of, security_context
+from modelfleet.render.container import env_from, env_of
 from modelfleet.render.quantities import cpu_quantity, memory_quantity
+from modelfleet.render.security import security_context
 from modelfleet.render.volumes import CACHE, MODEL
 from modelfleet.spec.deployment import DeploymentSpec
 

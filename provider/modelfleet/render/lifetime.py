@@ -61,9 +61,9 @@ def lifecycle_of(shutdown: Shutdown) -> dict[str, Any]:
 
 
 def probes_of(
-    paths: ProbePaths, *, startup_seconds: int, started: Sequence[str] = ()
+    paths: ProbePaths, *, startup_seconds: int, started: Sequence[str] = (), port: str = "http"
 ) -> dict[str, Any]:
-    """Return the three probes by their names in a container.
+    """Return the three probes by their names in a container, asked of the port of that name.
 
     Until the startup probe succeeds, for ``startup_seconds`` at most, the others are not asked; it
     runs the command ``started`` where there is one.
@@ -71,17 +71,17 @@ def probes_of(
     """
     return {
         "startupProbe": _probe(
-            {"exec": {"command": list(started)}} if started else _answers(paths.startup),
+            {"exec": {"command": list(started)}} if started else _answers(paths.startup, port),
             period_seconds=STARTUP_PERIOD_SECONDS,
             failures=math.ceil(startup_seconds / STARTUP_PERIOD_SECONDS),
         ),
-        "readinessProbe": _probe(_answers(paths.readiness), period_seconds=5, failures=3),
-        "livenessProbe": _probe(_answers(paths.liveness), period_seconds=10, failures=10),
+        "readinessProbe": _probe(_answers(paths.readiness, port), period_seconds=5, failures=3),
+        "livenessProbe": _probe(_answers(paths.liveness, port), period_seconds=10, failures=10),
     }
 
 
-def _answers(path: str) -> dict[str, Any]:
-    return {"httpGet": {"path": path, "port": "http", "scheme": "HTTP"}}
+def _answers(path: str, port: str) -> dict[str, Any]:
+    return {"httpGet": {"path": path, "port": port, "scheme": "HTTP"}}
 
 
 def _probe(handler: Mapping[str, Any], *, period_seconds: int, failures: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ with equal templates run equal pods, and ``pod_template_hash`` says so before an
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from modelfleet.engines import launch_of
 from modelfleet.errors import ProviderBugError
@@ -18,11 +18,9 @@ from modelfleet.render.lifetime import shutdown_of
 from modelfleet.render.metadata import selector_of
 from modelfleet.render.overrides import overridden
 from modelfleet.render.placement import placement_of
+from modelfleet.render.security import pod_security_context
 from modelfleet.render.volumes import volumes_of
 from modelfleet.spec.service import ModelServiceSpec
-
-USER_ID: Final = 2000
-"""The user that vLLM's images are built to run under; any but root will do for others."""
 
 
 def pod_template_of(
@@ -54,7 +52,7 @@ def _newest_template_of(spec: ModelServiceSpec) -> dict[str, Any]:
             "containers": [engine],
             "volumes": [volume for _, volume in volumes],
             "terminationGracePeriodSeconds": shutdown.grace_seconds,
-            "securityContext": _security_context(),
+            "securityContext": pod_security_context(),
             "automountServiceAccountToken": False,
             # Variables such as VLLM_PORT, made from a Service's name, would configure the engine.
             "enableServiceLinks": False,
@@ -71,17 +69,3 @@ def pod_template_hash(spec: ModelServiceSpec, *, renderer_version: int = RENDERE
     if not spec.hosted:
         return ""
     return short_hash(pod_template_of(spec, renderer_version=renderer_version))
-
-
-def _security_context() -> dict[str, Any]:
-    return {
-        "runAsNonRoot": True,
-        "runAsUser": USER_ID,
-        # Group 0 owns what images leave writable for users they do not know, by OpenShift's
-        # convention.
-        "runAsGroup": 0,
-        "fsGroup": USER_ID,
-        # Without it, every file of a large volume would change hands before the pod starts.
-        "fsGroupChangePolicy": "OnRootMismatch",
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
