@@ -21,7 +21,7 @@ def network_policy_of(spec: ModelServiceSpec, *, identity: Identity) -> Object:
         "namespaceSelector": {},
         "podSelector": {"matchLabels": {labels.KIND: PROXY_KIND}},
     }
-    declared = [_peer(peer) for peer in spec.network_configuration.allow_from]
+    declared = [peer_of(peer) for peer in spec.network_configuration.allow_from]
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -39,7 +39,8 @@ def network_policy_of(spec: ModelServiceSpec, *, identity: Identity) -> Object:
     }
 
 
-def _peer(peer: Peer) -> dict[str, Any]:
+def peer_of(peer: Peer) -> dict[str, Any]:
+    """Return a declared peer as a NetworkPolicy lists it."""
     selectors = {
         "namespaceSelector": _selector(peer.namespace_labels),
         "podSelector": _selector(peer.pod_labels),
