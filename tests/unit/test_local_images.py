@@ -19,7 +19,7 @@ import pytest
 from modelfleet.engines import llama_cpp
 from modelfleet.local.errors import LocalError
 from modelfleet.local.images import built
-from modelfleet.local.images.archive import Config, manifest_of, write_archive
+from modelfleet.local.images.archive import Config, entries_of, manifest_of, write_archive
 from modelfleet.local.images.built import (
     archive_path,
     built_images,
@@ -71,15 +71,20 @@ def write_descriptions(folder: Path, *, below: str = BELOW, above: str = ABOVE) 
 
 
 def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, Any], list[tarfile.TarInfo]]:
-    """The manifest, the config and the entries of all layers of an archive."""
-    entries = []
+    """The manifest, the config and the entries of the own layer of an archive."""
+    manifest = manifest_of(path)
+    config = json.loads(blobs(path)[manifest["config"]["digest"]])
+    return manifest, config, list(entries_of(path))
+
+
+def blobs(path: Path) -> dict[str, bytes]:
+    """What an archive has, by the digest that its name says."""
     with tarfile.open(path) as archive:
-        manifest = manifest_of(archive)
-        config = json.load(archive.extractfile(manifest["Config"]))  # type: ignore[arg-type]
-        for name in manifest["Layers"]:
-            with tarfile.open(fileobj=archive.extractfile(name)) as layer:
-                entries += layer.getmembers()
-    return manifest, config, entries
+        return {
+            f"sha256:{Path(name).name}": archive.extractfile(name).read()  # type: ignore[union-attr]
+            for name in archive.getnames()
+            if name.startswith("blobs/sha256/")
+        }
 
 
 # --- What is described here
@@ -107,6 +112,12 @@ def test_the_server_starts_and_listens_as_the_official_image_does() -> None:
 def test_no_two_images_have_a_name_in_common() -> None:
     names = [name for image in described_images() for name in image.described.names]
     assert len(names) == len(set(names))
+
+
+def test_a_name_says_where_the_image_is_from() -> None:
+    for image in described_images():
+        for name in image.described.names:
+            assert "." in name.partition("/")[0], f"{name} has no registry"
 
 
 def test_the_source_is_pinned_with_one_hash() -> None:
@@ -211,35 +222,58 @@ def test_two_builds_of_the_same_content_are_the_same_bytes(
     assert digests[0] == digests[1]
 
 
-def test_an_archive_has_the_layers_of_its_parent_first(tmp_path: Path) -> None:
+def test_an_archive_names_the_layers_of_its_parent_first_and_has_only_its_own(
+    tmp_path: Path,
+) -> None:
     write_descriptions(tmp_path)
     below, above = built_images(images=described_images(tmp_path))
-    below_manifest, below_config, _ = read_archive(below.archive)
+    below_manifest, below_config, below_entries = read_archive(below.archive)
     manifest, config, entries = read_archive(above.archive)
-    assert (
-        manifest["RepoTags"]
-        == list(above.names)
-        == list(described_images(tmp_path)[1].described.names)
-    )
-    assert manifest["Layers"][:1] == below_manifest["Layers"]
-    assert len(manifest["Layers"]) == 2
-    assert config["rootfs"]["diff_ids"][:1] == below_config["rootfs"]["diff_ids"]
-    assert [entry.name for entry in entries] == [
-        *("bin", "bin/hello", "etc", "etc/a-file"),
-        *("etc", "etc/greeting"),
-    ]
+    own, first = manifest["layers"].pop(), manifest["layers"]
+    assert first == below_manifest["layers"]
+    assert len(first) == 1
+    assert config["rootfs"]["diff_ids"] == [first[0]["digest"], own["digest"]]
+    assert below_config["rootfs"]["diff_ids"] == [first[0]["digest"]]
+    assert first[0]["digest"] in blobs(below.archive)
+    assert blobs(above.archive).keys() == {
+        own["digest"],
+        manifest["config"]["digest"],
+        *(entry["digest"] for entry in index_of(above.archive)),
+    }
+    assert [entry.name for entry in below_entries] == ["bin", "bin/hello", "etc", "etc/a-file"]
+    assert [entry.name for entry in entries] == ["etc", "etc/greeting"]
 
 
-def test_digests_in_an_archive_are_those_of_the_content(tmp_path: Path) -> None:
+def index_of(path: Path) -> list[dict[str, Any]]:
+    with tarfile.open(path) as archive:
+        index: dict[str, Any] = json.load(archive.extractfile("index.json"))  # type: ignore[arg-type]
+    entries: list[dict[str, Any]] = index["manifests"]
+    return entries
+
+
+def test_an_archive_is_known_under_every_name(tmp_path: Path) -> None:
+    write_descriptions(tmp_path)
+    _, above = built_images(images=described_images(tmp_path))
+    names = [entry["annotations"]["io.containerd.image.name"] for entry in index_of(above.archive)]
+    assert names == ["example.org/above:1", "example.org/above:one"] == list(above.names)
+
+
+def test_an_image_without_a_layer_of_its_own_has_its_parents(tmp_path: Path) -> None:
+    write_descriptions(tmp_path, above='names = ["example.org/a:1"]\nfrom = "below"\nport = 1\n')
+    below, above = built_images(images=described_images(tmp_path))
+    assert manifest_of(above.archive)["layers"] == manifest_of(below.archive)["layers"]
+    assert list(entries_of(above.archive)) == []
+
+
+def test_digests_and_sizes_in_an_archive_are_those_of_the_content(tmp_path: Path) -> None:
     write_descriptions(tmp_path)
     for image in built_images(images=described_images(tmp_path)):
-        manifest, config, _ = read_archive(image.archive)
-        with tarfile.open(image.archive) as archive:
-            digests = [
-                f"sha256:{hashlib.sha256(archive.extractfile(name).read()).hexdigest()}"  # type: ignore[union-attr]
-                for name in manifest["Layers"]
-            ]
-        assert config["rootfs"]["diff_ids"] == digests
+        found = blobs(image.archive)
+        for digest, content in found.items():
+            assert digest == f"sha256:{hashlib.sha256(content).hexdigest()}"
+        manifest = manifest_of(image.archive)
+        for named in (*index_of(image.archive), manifest["config"], manifest["layers"][-1]):
+            assert named["size"] == len(found[named["digest"]])
 
 
 def test_the_config_says_how_a_container_runs(tmp_path: Path) -> None:
@@ -353,7 +387,7 @@ def test_packages_are_installed_for_the_python_of_the_image_below(tmp_path: Path
     )
     images = described_images(tmp_path)
     below_with_python(images[0], version=version)
-    assert python_version(archive_path(images[0])) == version
+    assert python_version(images[0]) == version
     _, image = built_images(images=images)
     _, _, entries = read_archive(image.archive)
     names = [entry.name for entry in entries]

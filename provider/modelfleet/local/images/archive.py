@@ -1,7 +1,9 @@
-"""Writes container images as archives that any container runtime imports: no registry, no daemon.
+"""Writes container images as archives that containerd imports: no registry, no daemon.
 
-An archive is a tar with one tar per layer, a config and a manifest (``docker save``'s layout). The
-same content gives the same bytes: entries are sorted, times are zero, and nothing names a builder.
+An archive is a tar in the OCI's image layout, with the layer that an image adds to its parent. The
+parent's layers are named and not there: who imports it has imported the parent's before, and reads
+no byte twice. The same content gives the same bytes: entries are sorted, times are zero, modes do
+not depend on who built it, and nothing names a builder.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from typing import IO, Any
 
 _EPOCH = "1970-01-01T00:00:00Z"
 _KINDS = (tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE)
+_TYPE = "application/vnd.oci.image"
+_BLOBS = "blobs/sha256"
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,8 @@ class Config:
 def write_layer(tree: Path, *, output: IO[bytes], keep_owners: bool) -> str:
     """Write everything below ``tree`` as a layer; return its SHA-256 in hexadecimal digits.
 
-    ``keep_owners``: a root file system has owners of its own by number; else all belongs to root.
-    Devices and sockets are left out, since a container gets its own.
+    ``keep_owners``: a root file system has owners by number and modes of its own; else all belongs
+    to root, and all may read it. Devices and sockets are left out, since a container gets its own.
     """
     hashed = _Hashed(output)
     with tarfile.open(fileobj=hashed, mode="w|", format=tarfile.PAX_FORMAT) as layer:
@@ -46,6 +50,7 @@ def write_layer(tree: Path, *, output: IO[bytes], keep_owners: bool) -> str:
             entry.uname = entry.gname = ""
             if not keep_owners:
                 entry.uid = entry.gid = 0
+                entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
             if entry.isreg():
                 with path.open("rb") as content:
                     layer.addfile(entry, content)
@@ -79,38 +84,49 @@ def write_archive(
     config: Config,
     architecture: str,
 ) -> None:
-    """Write the archive of an image: the layers of ``parent``'s archive, and ``tree`` as the last.
+    """Write the archive of an image: ``tree`` as a layer on top of those of ``parent``'s archive.
 
-    ``tree`` without anything in it adds no layer.
+    ``tree`` without anything in it adds no layer. ``names`` have a registry and a tag.
     """
+    layers = list(layers_of(parent)) if parent else []
     with (
         tempfile.TemporaryFile(dir=target.parent) as own,
         tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive,
     ):
-        digests = list(_copy_layers(parent, archive)) if parent else []
         if any(tree.iterdir()):
             digest = write_layer(tree, output=own, keep_owners=keep_owners)
-            digests.append(digest)
-            size = own.tell()
+            layers.append(_descriptor("layer.v1.tar", digest=digest, size=own.tell()))
             own.seek(0)
-            _add(archive, f"{digest}.tar", content=own, size=size)
-        described = json.dumps(
-            image_config(digests, config=config, architecture=architecture), sort_keys=True
-        ).encode()
-        name = f"{hashlib.sha256(described).hexdigest()}.json"
-        manifest = [
+            _add(archive, f"{_BLOBS}/{digest}", content=own, size=layers[-1]["size"])
+        described = image_config(
+            [layer["digest"] for layer in layers], config=config, architecture=architecture
+        )
+        manifest = _add_json(
+            archive,
+            "manifest.v1+json",
             {
-                "Config": name,
-                "RepoTags": list(names),
-                "Layers": [f"{digest}.tar" for digest in digests],
-            }
-        ]
-        for path, data in ((name, described), ("manifest.json", json.dumps(manifest).encode())):
+                "schemaVersion": 2,
+                "mediaType": f"{_TYPE}.manifest.v1+json",
+                "config": _add_json(archive, "config.v1+json", described),
+                "layers": layers,
+            },
+        )
+        index = {
+            "schemaVersion": 2,
+            "manifests": [
+                {**manifest, "annotations": {"io.containerd.image.name": name}} for name in names
+            ],
+        }
+        for path, document in (
+            ("index.json", index),
+            ("oci-layout", {"imageLayoutVersion": "1.0.0"}),
+        ):
+            data = json.dumps(document).encode()
             _add(archive, path, content=io.BytesIO(data), size=len(data))
 
 
 def image_config(digests: Sequence[str], *, config: Config, architecture: str) -> dict[str, Any]:
-    """The config of an image whose layers have these SHA-256 digests, as the OCI describes it."""
+    """The config of an image whose layers have these digests (``sha256:…``)."""
     runs: dict[str, Any] = {}
     if config.entrypoint:
         runs["Entrypoint"] = list(config.entrypoint)
@@ -125,27 +141,45 @@ def image_config(digests: Sequence[str], *, config: Config, architecture: str) -
         "os": "linux",
         "created": _EPOCH,
         "config": runs,
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}" for digest in digests]},
+        "rootfs": {"type": "layers", "diff_ids": list(digests)},
         "history": [{"created": _EPOCH, "created_by": "modelfleet"} for _ in digests],
     }
 
 
-def _copy_layers(parent: Path, archive: tarfile.TarFile) -> Iterator[str]:
-    """Copy the layers of another archive in their order; yield the digest of each."""
-    with tarfile.open(parent) as below:
-        for layer in manifest_of(below)["Layers"]:
-            content = below.extractfile(layer)
-            assert content is not None  # noqa: S101  (a file, since we wrote it)
-            _add(archive, layer, content=content, size=below.getmember(layer).size)
-            yield layer.removesuffix(".tar")
-
-
-def manifest_of(archive: tarfile.TarFile) -> dict[str, Any]:
+def manifest_of(archive: Path) -> dict[str, Any]:
     """The manifest of the one image in an archive."""
-    content = archive.extractfile("manifest.json")
-    assert content is not None  # noqa: S101  (every archive has one)
-    manifest: list[dict[str, Any]] = json.load(content)
-    return manifest[0]
+    with tarfile.open(archive) as packed:
+        index = _read_json(packed, "index.json")
+        digest = index["manifests"][0]["digest"]
+        return _read_json(packed, f"{_BLOBS}/{digest.removeprefix('sha256:')}")
+
+
+def layers_of(archive: Path) -> Sequence[dict[str, Any]]:
+    """What an image's layers are (``digest``, ``size``), the parent's first."""
+    layers: list[dict[str, Any]] = manifest_of(archive)["layers"]
+    return layers
+
+
+def entries_of(archive: Path) -> Iterator[tarfile.TarInfo]:
+    """Yield the entries of the layer that an image adds to its parent, if it adds one."""
+    layers = layers_of(archive)
+    name = f"{_BLOBS}/{layers[-1]['digest'].removeprefix('sha256:')}" if layers else ""
+    with tarfile.open(archive) as packed:
+        if name in packed.getnames():
+            with tarfile.open(fileobj=packed.extractfile(name)) as layer:
+                yield from layer
+
+
+def _descriptor(kind: str, *, digest: str, size: int) -> dict[str, Any]:
+    return {"mediaType": f"{_TYPE}.{kind}", "digest": f"sha256:{digest}", "size": size}
+
+
+def _add_json(archive: tarfile.TarFile, kind: str, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Add a document under its digest; return what refers to it."""
+    data = json.dumps(document, sort_keys=True).encode()
+    digest = hashlib.sha256(data).hexdigest()
+    _add(archive, f"{_BLOBS}/{digest}", content=io.BytesIO(data), size=len(data))
+    return _descriptor(kind, digest=digest, size=len(data))
 
 
 def _add(archive: tarfile.TarFile, name: str, *, content: IO[bytes], size: int) -> None:
@@ -153,3 +187,10 @@ def _add(archive: tarfile.TarFile, name: str, *, content: IO[bytes], size: int) 
     entry.size = size
     entry.mode = 0o644
     archive.addfile(entry, content)
+
+
+def _read_json(archive: tarfile.TarFile, name: str) -> dict[str, Any]:
+    content = archive.extractfile(name)
+    assert content is not None  # noqa: S101  (every archive has it)
+    document: dict[str, Any] = json.load(content)
+    return document

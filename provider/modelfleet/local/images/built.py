@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelfleet.local.errors import LocalError
-from modelfleet.local.images.archive import Config, manifest_of, write_archive
+from modelfleet.local.images.archive import Config, entries_of, write_archive
 from modelfleet.local.images.debian import NEEDS as DEBIAN_NEEDS
 from modelfleet.local.images.debian import make_root_filesystem
 from modelfleet.local.images.description import Image, described_images, is_program
@@ -29,6 +28,7 @@ _ARCHIVE = "image.tar"
 class BuiltImage:
     """An image in the cache: import ``archive`` and it is there under all of ``names``.
 
+    It has no layers of the image that it is made from, so that one is imported before.
     ``key`` changes exactly when the content does, so that a node need not import it twice.
     """
 
@@ -138,7 +138,7 @@ def _python_folders(image: Image, *, progress: Progress) -> Mapping[str, Path]:
     python = image.described.python
     if python is None:
         return {}
-    version = python_version(archive_path(image.parent)) if image.parent else None
+    version = python_version(image.parent) if image.parent else None
     if version is None:
         raise LocalError(f"images: {image.name} has packages of Python, but no Python below it.")
     folder = installed_packages(
@@ -150,12 +150,9 @@ def _python_folders(image: Image, *, progress: Progress) -> Mapping[str, Path]:
     return {python.to.format(version=version): folder}
 
 
-def python_version(archive: Path) -> str | None:
-    """The version, such as ``3.11``, of the Python in an image; None when it has none."""
-    with tarfile.open(archive) as image:
-        for name in manifest_of(image)["Layers"]:
-            with tarfile.open(fileobj=image.extractfile(name)) as layer:
-                for entry in layer:
-                    if entry.name == "usr/bin/python3" and entry.issym():
-                        return re.sub(r".*python", "", entry.linkname)
-    return None
+def python_version(image: Image) -> str | None:
+    """The version, such as ``3.11``, of the Python in a built image; None when it has none."""
+    for entry in entries_of(archive_path(image)):
+        if entry.name == "usr/bin/python3" and entry.issym():
+            return re.sub(r".*python", "", entry.linkname)
+    return python_version(image.parent) if image.parent else None

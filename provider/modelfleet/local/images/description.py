@@ -27,8 +27,11 @@ from modelfleet.local.images.sources import module_version
 
 DESCRIPTIONS = Path(__file__).parent
 
-RECIPE_VERSION = "1"
-"""Part of every key: raise it when the same description comes to mean other bytes."""
+RECIPE_VERSION = "2"
+"""Part of an image's key: raise it when the same description comes to mean another archive."""
+
+COMPILING_VERSION = "1"
+"""Part of a program's key: raise it when the same description comes to mean another program."""
 
 
 class _Part(BaseModel):
@@ -164,7 +167,9 @@ def program_key(image: Image, program: Program) -> str:
     else:
         pin = module_version(program.go_module or "").encode()
     # The release, since a program is linked to the libraries of this machine.
-    return content_key(RECIPE_VERSION, platform_name(), release(), program.model_dump_json(), pin)
+    return content_key(
+        COMPILING_VERSION, platform_name(), release(), program.model_dump_json(), pin
+    )
 
 
 def described_images(folder: Path = DESCRIPTIONS) -> Sequence[Image]:

@@ -168,17 +168,20 @@ class RealNodes:
 
     def _import_images(self, node: str, *, init_pid: int, materials: Materials) -> None:
         """Give a node the images that it does not have yet; it keeps them until it is purged."""
-        imported = namespaces.node_folder(self._folder, node) / "images.json"
-        known: list[str] = json.loads(imported.read_text()) if imported.exists() else []
+        imported = namespaces.node_folder(self._folder, node) / "imported.json"
+        known: dict[str, str] = json.loads(imported.read_text()) if imported.exists() else {}
         ctr = [program("ctr"), f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io"]
+        # A layer is unpacked when the first container needs it, on the node that runs it.
+        command = [*ctr, "images", "import", "--no-unpack"]
 
         version = inside(init_pid, [*ctr, "version"])
         if not commands.wait_until(lambda: commands.succeeds(version)):
             raise self._failure(f"{node}-{CONTAINERD}", CONTAINERD, "does not answer")
         for image in materials.images:
-            if image.key not in known:
-                commands.run(inside(init_pid, [*ctr, "images", "import", str(image.archive)]))
-                known.append(image.key)
+            # The last one under a name is what a node has: others go when they lose it.
+            if known.get(image.name) != image.key:
+                commands.run(inside(init_pid, [*command, str(image.archive)]))
+                known[image.name] = image.key
                 imported.write_text(json.dumps(known))
 
     def _access(self, network: Network, *, port: int) -> ControlPlaneAccess:
