@@ -51,7 +51,7 @@ class Limiter:
     """Admits requests and counts their tokens; without counters given, in memory."""
 
     def __init__(self, counters: Counters | None = None) -> None:
-        self._counters = counters or MemoryCounters()
+        self._counters = MemoryCounters() if counters is None else counters
 
     @property
     def is_away(self) -> bool:
