@@ -7,11 +7,12 @@ can be said. Knows pydantic models, not what any field means.
 
 from __future__ import annotations
 
+import functools
 import typing
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from modelfleet.spec.tree import UNKNOWN, IsUnknown, Path, alternatives
 
@@ -37,7 +38,7 @@ def known_part(
             return value.model_dump()
         shape = _shape_of(annotation, value)
         if shape is None:
-            return value
+            return _leaf(value, annotation)
         if isinstance(shape, type) and issubclass(shape, BaseModel):
             return {name: field_of(value, shape, name, at) for name in shape.model_fields}
         inner = typing.get_args(shape)
@@ -71,6 +72,19 @@ def has_gap(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(map(has_gap, value))
     return value is UNKNOWN
+
+
+def _leaf(value: Any, annotation: Any) -> Any:
+    """Return ``value`` as the model would hold it: numbers may come as text, for instance."""
+    try:
+        return _adapter(annotation).validate_python(value)
+    except ValidationError:
+        return UNKNOWN
+
+
+@functools.cache
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(annotation)
 
 
 def _shape_of(annotation: Any, value: Any) -> Any:

@@ -1,20 +1,22 @@
-"""Rules between the fields of a ModelProxy; all of them are in ``PROXY_RULES``. Pure."""
+"""All rules between the fields of a ModelProxy; each theme has a file of its own. Pure."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from modelfleet.errors import Problem
-from modelfleet.spec.rule import Problems, Rule, rule
+from modelfleet.spec.litellm_releases import RELEASE_RULES
+from modelfleet.spec.proxy_fallback_rules import FALLBACK_RULES
+from modelfleet.spec.proxy_guardrail_rules import GUARDRAIL_RULES
+from modelfleet.spec.proxy_key_rules import KEY_RULES
+from modelfleet.spec.proxy_limit_rules import LIMIT_RULES
+from modelfleet.spec.proxy_route_rules import ROUTE_RULES
+from modelfleet.spec.rule import Rule
 
-
-@rule("routes", "proxy_config", gaps=True)
-def _leads_somewhere(routes: Any, proxy_config: Any) -> Problems:
-    endpoints = proxy_config.get("endpoints") if isinstance(proxy_config, dict) else proxy_config
-    if routes == {} and endpoints in (None, [], ()):
-        yield Problem("", "declare `routes`, or AgentRun's `proxy_config.endpoints`")
-    if isinstance(routes, dict) and routes and isinstance(endpoints, list | tuple) and endpoints:
-        yield Problem("proxy_config.endpoints", "excludes `routes`; write them as one more route")
-
-
-PROXY_RULES: Final[tuple[Rule, ...]] = (_leads_somewhere,)
+PROXY_RULES: Final[tuple[Rule, ...]] = (
+    *ROUTE_RULES,
+    *FALLBACK_RULES,
+    *LIMIT_RULES,
+    *KEY_RULES,
+    *GUARDRAIL_RULES,
+    *RELEASE_RULES,
+)

@@ -1,0 +1,159 @@
+"""The public names of a ModelProxy that is known in part, and the fallbacks between them.
+
+The same as ``proxy_routes.py`` says of a spec, as far as it can be said of a declaration with gaps.
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modelfleet.spec.known import has_gap, known
+from modelfleet.spec.proxy_parts import (
+    CONFIG,
+    POLICIES,
+    ROUTES,
+    TargetPart,
+    field,
+    targets_in,
+)
+from modelfleet.spec.tree import UNKNOWN, Path
+
+
+@dataclass(frozen=True)
+class NamedRoute:
+    """One public name: where it is declared, its known upstreams, and who answers in its place.
+
+    ``fallbacks`` are known public names with their places; ``is_complete`` says whether all
+    upstreams are known. ``model_type`` is what the route declares.
+    """
+
+    name: str
+    path: Path
+    targets: tuple[TargetPart, ...]
+    is_complete: bool
+    fallbacks: tuple[tuple[Path, str], ...] = ()
+    model_type: Any = None
+
+
+@dataclass(frozen=True)
+class PublicNames:
+    """Every declared public name that is known; ``are_all`` says whether there are no others.
+
+    ``workspace_id`` may be ``UNKNOWN``.
+    """
+
+    routes: tuple[NamedRoute, ...]
+    are_all: bool
+    workspace_id: Any
+
+    def access_name(self, name: str) -> Any:
+        """Return what callers send for a public name, or ``UNKNOWN``."""
+        if "/" in name or self.workspace_id is None:
+            return name
+        return UNKNOWN if self.workspace_id is UNKNOWN else f"{self.workspace_id}/{name}"
+
+    def same(self, name: str) -> str:
+        """Return a name under which ``name`` and all that mean the same compare equal."""
+        access_name = self.access_name(name)
+        return name if access_name is UNKNOWN else str(access_name)
+
+
+NAMES_PATHS = ("model_proxy_name", "workspace_id", "proxy_mode", ROUTES, CONFIG, POLICIES)
+"""What ``public_names`` is made of, in the order of its arguments."""
+
+
+def public_names(
+    name: Any, workspace_id: Any, mode: Any, routes: Any, config: Any, policies: Any
+) -> PublicNames:
+    """Return the public names of a proxy, of whose values each may be ``UNKNOWN``."""
+    shared = [*_shared_fallbacks(policies, config)]
+    found = [*_of_routes(routes, shared=shared)]
+    of_config = [*_of_endpoints(name, mode, routes, config, shared=shared)]
+    endpoints: Any = field(config, "endpoints") or ()
+    are_all = UNKNOWN not in (name, mode, routes, endpoints) and (
+        len(endpoints) != 1 or mode == "multi" or not has_gap(_names(endpoints[0]))
+    )
+    return PublicNames((*found, *of_config), are_all, workspace_id)
+
+
+def fallbacks_of_policies(path: Path, policies: Any) -> Iterator[tuple[Path, Any]]:
+    """Yield the known entries of ``fallbacks`` in policies that stand at ``path``."""
+    for at, each in known(field(policies, "fallbacks") or ()):
+        yield (*path, "fallbacks", at), each
+
+
+def _of_routes(routes: Any, *, shared: Sequence[tuple[Path, str]]) -> Iterator[NamedRoute]:
+    targets = {part.path[1]: part for part in targets_in(routes, None)}
+    for name, route in routes.items() if isinstance(routes, Mapping) else ():
+        path: Path = (ROUTES, name)
+        if route is UNKNOWN:
+            yield NamedRoute(name, path, (), is_complete=False)
+            continue
+        yield NamedRoute(
+            name,
+            path,
+            targets[name].targets,
+            targets[name].is_complete,
+            fallbacks=_fallbacks(name, route, path, shared=shared),
+            model_type=route["model_type"],
+        )
+
+
+def _of_endpoints(
+    name: Any, mode: Any, routes: Any, config: Any, *, shared: Sequence[tuple[Path, str]]
+) -> Iterator[NamedRoute]:
+    for part in targets_in(None, config):
+        if routes not in ({}, UNKNOWN):
+            return  # both forms: a problem of its own
+        if name is not UNKNOWN:
+            rest = _rest(name, shared)
+            yield NamedRoute(name, (CONFIG,), part.targets, part.is_complete, rest)
+        endpoints = field(config, "endpoints")
+        if not part.is_complete or mode == "multi" or mode is UNKNOWN or len(endpoints) > 1:
+            return
+        names = _names(endpoints[0])
+        for own in () if names is UNKNOWN else names:
+            if own not in (name, UNKNOWN):
+                rest = _rest(own, shared)
+                yield NamedRoute(own, part.targets[0].path, part.targets, True, rest)
+
+
+def _names(endpoint: Any) -> Any:
+    """Return the models of an endpoint, which are public names in mode single, or ``UNKNOWN``."""
+    declared, service = field(endpoint, "model_names"), field(endpoint, "model_service_name")
+    if declared or service is UNKNOWN:
+        return declared or service
+    return service["model_names"] if isinstance(service, Mapping) else ()
+
+
+def _fallbacks(
+    name: str, route: Mapping[str, Any], path: Path, *, shared: Sequence[tuple[Path, str]]
+) -> tuple[tuple[Path, str], ...]:
+    if own := route["fallbacks"]:
+        return tuple(((*path, "fallbacks", at), other) for at, other in known(own))
+    policies = route[POLICIES]
+    if own is UNKNOWN or policies is UNKNOWN or policies["fallbacks"] is UNKNOWN:
+        return ()
+    if policies["fallbacks"] is not None:
+        return tuple(_by_name((*path, POLICIES), policies))
+    return _rest(name, shared)
+
+
+def _shared_fallbacks(policies: Any, config: Any) -> Iterator[tuple[Path, str]]:
+    yield from _by_name((POLICIES,), policies)
+    yield from _by_name((CONFIG, POLICIES), field(config, POLICIES))
+
+
+def _by_name(path: Path, policies: Any) -> Iterator[tuple[Path, str]]:
+    for at, each in fallbacks_of_policies(path, policies):
+        if each["model_service_name"] is None and isinstance(each["model_name"], str):
+            yield (*at, "model_name"), each["model_name"]
+
+
+def _rest(name: str, shared: Sequence[tuple[Path, str]]) -> tuple[tuple[Path, str], ...]:
+    """Return the proxy's fallbacks for ``name``: of those among them, the ones that come after."""
+    names = [other for _, other in shared]
+    return tuple(shared[names.index(name) + 1 :] if name in names else shared)
