@@ -32,10 +32,14 @@ class Fallback(SpecModel):
     """A model that answers where the one that was asked for fails: AgentRun's way to name it."""
 
     model_name: ModelName | None = declared(
-        None, change=ROLLING, doc="A public name of this proxy, or a name the service answers to."
+        None,
+        change=ROLLING,
+        doc="A public name of this proxy; beside model_service_name, the model of that service.",
     )
     model_service_name: ResourceName | None = declared(
-        None, change=ROLLING, doc="A ModelService of the proxy's namespace."
+        None,
+        change=ROLLING,
+        doc="A ModelService of the proxy's namespace; its name becomes a public name, too.",
     )
 
 
@@ -93,7 +97,10 @@ class Policies(SpecModel):
         le=86_400,
     )
     fallbacks: tuple[Fallback, ...] | None = declared(
-        None, change=ROLLING, doc="Who answers where a model fails, in this order."
+        None,
+        change=ROLLING,
+        doc="Who answers where a model fails, in this order. The proxy's hold for every route "
+        "without its own; on a route, [] is none.",
     )
     token_rate_limiter: TokenRateLimiter | None = declared(
         None, change=ROLLING, doc="Tokens that may pass: of the whole proxy, or of one route."

@@ -6,7 +6,7 @@ comes after validation reads this, and none of ``routes``, ``proxy_config`` and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,14 +71,9 @@ def routes_of(spec: ModelProxySpec) -> dict[str, PublicRoute]:
     """Return the routes of ``spec`` by access name, in the order of their names."""
     policies = policies_of(spec)
     declared = dict(_declared_routes(spec))
-    for route in [*declared.values()]:
-        for at, fallback in enumerate(_fallbacks(route, policies)):
-            place = (*_place_of_policies(spec, route), "fallbacks", at)
-            if (extra := _fallback_route(fallback, place)) is not None:
-                declared.setdefault(*extra)
-    routes = [
-        _public(spec, name, route, policies=policies) for name, route in sorted(declared.items())
-    ]
+    for name, route in _routes_of_fallbacks(spec, declared):
+        declared.setdefault(name, route)
+    routes = [_public(spec, name, route, policies=policies) for name, route in declared.items()]
     return {route.access_name: route for route in sorted(routes, key=lambda each: each.access_name)}
 
 
@@ -144,25 +139,39 @@ def _names_of(endpoint: Endpoint) -> tuple[str, ...]:
     return endpoint.model_names or theirs
 
 
-def _fallbacks(route: _Declared, policies: Policies) -> tuple[Fallback, ...]:
-    if route.fallbacks:
-        return ()
-    return route.policies.fallbacks or policies.fallbacks or ()
+def _routes_of_fallbacks(
+    spec: ModelProxySpec, declared: Mapping[str, _Declared]
+) -> Iterator[tuple[str, _Declared]]:
+    """Yield a route for each service that is named as a fallback: by its name, and a last resort.
+
+    The gateway calls public names only, so the service gets one.
+    """
+    places: list[tuple[Path, Policies]] = [(("policies",), spec.policies)]
+    if spec.proxy_config:
+        places.append((("proxy_config", "policies"), spec.proxy_config.policies))
+    places += [((*route.path, "policies"), route.policies) for route in declared.values()]
+    for path, policies in places:
+        for at, each in enumerate(policies.fallbacks or ()):
+            if each.model_service_name is not None:
+                place = (*path, "fallbacks", at)
+                target = Target(service=each.model_service_name, model_name=each.model_name)
+                alone = Policies(fallbacks=())
+                yield each.model_service_name, _Declared(place, ((place, target),), policies=alone)
 
 
-def _place_of_policies(spec: ModelProxySpec, route: _Declared) -> Path:
-    if route.policies.fallbacks:
-        return (*route.path, "policies")
-    return ("policies",) if spec.policies.fallbacks else ("proxy_config", "policies")
+def _fallbacks(name: str, route: _Declared, policies: Policies) -> tuple[str, ...]:
+    """Return the public names that answer for ``name``, of ``policies`` where it has none itself.
+
+    One that is among those itself has those after it, so that nothing leads in a circle.
+    """
+    if route.fallbacks or route.policies.fallbacks is not None:
+        return route.fallbacks or tuple(map(_public_name, route.policies.fallbacks or ()))
+    shared = tuple(map(_public_name, policies.fallbacks or ()))
+    return shared[shared.index(name) + 1 :] if name in shared else shared
 
 
-def _fallback_route(fallback: Fallback, place: Path) -> tuple[str, _Declared] | None:
-    """Return the route to a service that is named as a fallback only, None for a public name."""
-    service = fallback.model_service_name
-    if service is None:
-        return None
-    target = Target(service=service, model_name=fallback.model_name)
-    return fallback.model_name or service, _Declared(place, ((place, target),))
+def _public_name(fallback: Fallback) -> str:
+    return fallback.model_service_name or fallback.model_name or ""
 
 
 def _public(
@@ -171,16 +180,14 @@ def _public(
     def access_name(public_name: str) -> str:
         return access_name_of(public_name, workspace_id=spec.workspace_id)
 
-    names = route.fallbacks or [
-        str(each.model_name or each.model_service_name) for each in _fallbacks(route, policies)
-    ]
+    fallbacks = map(access_name, _fallbacks(name, route, policies))
     upstreams = tuple(_upstream(spec, target, at=at) for at, target in route.targets)
     types = (route.model_type, spec.model_type, *(each.model_type for each in upstreams))
     return PublicRoute(
         access_name=access_name(name),
         path=dotted(route.path),
         upstreams=upstreams,
-        fallbacks=tuple(dict.fromkeys(access_name(other) for other in names if other != name)),
+        fallbacks=tuple(dict.fromkeys(each for each in fallbacks if each != access_name(name))),
         policies=_over(policies.model_copy(update=dict.fromkeys(COUNTED)), route.policies),
         model_type=next((each for each in types if each is not None), ModelType.LLM),
     )
