@@ -15,29 +15,47 @@ import pulumi
 from pulumi.output import Unknown, contains_unknowns
 
 from modelfleet.errors import Problem, SpecError
+from modelfleet.spec.fields import ANY
 from modelfleet.spec.merge import merged
+from modelfleet.spec.proxy import ModelProxySpec
 from modelfleet.spec.refused import reason_for
 from modelfleet.spec.service import ModelServiceSpec
 from modelfleet.spec.tree import Path, dotted
 
-API_KEY: Final[Path] = ("provider_settings", "api_key")
+Model = type[ModelServiceSpec] | type[ModelProxySpec]
+
 ENV: Final[Path] = ("deployment", "env")
 SECRET_ENV: Final[Path] = ("deployment", "secret_env")
 
-MISPLACED: Final = (
-    "is a secret, and would stand in plain text in the cluster; only the values of "
-    "deployment.env and deployment.secret_env and provider_settings.api_key may be secrets "
-    "(pulumi.Output.unsecret() if it is none)"
-)
-MISPLACED_WHOLE: Final = (
-    "is a secret as a whole, and would stand in plain text in the cluster; make only the values "
-    "of deployment.env and deployment.secret_env and provider_settings.api_key secrets "
-    "(pulumi.Output.unsecret() if it holds none)"
-)
+SECRET_PLACES: Final = {
+    ModelServiceSpec: "the values of deployment.env and deployment.secret_env and "
+    "provider_settings.api_key",
+    ModelProxySpec: "api_keys.*.key",
+}
+
+
+def misplaced(model: Model) -> str:
+    """Return what is said of a secret in a field that is none."""
+    return (
+        f"is a secret, and would stand in plain text in the cluster; only {SECRET_PLACES[model]} "
+        "may be secrets (pulumi.Output.unsecret() if it is none)"
+    )
+
+
+def misplaced_whole(model: Model) -> str:
+    """Return what is said of a secret that is a whole map or list."""
+    return (
+        "is a secret as a whole, and would stand in plain text in the cluster; make only "
+        f"{SECRET_PLACES[model]} secrets (pulumi.Output.unsecret() if it holds none)"
+    )
 
 
 def registered_inputs(
-    layers: Sequence[Any], *, defaults: Mapping[str, Any], subject: str
+    layers: Sequence[Any],
+    *,
+    defaults: Mapping[str, Any],
+    subject: str,
+    model: Model = ModelServiceSpec,
 ) -> dict[str, Any]:
     """Return the inputs to register for the partial specs ``layers``, the last one winning.
 
@@ -45,31 +63,33 @@ def registered_inputs(
     futures; a future fails with ``pulumi.RunError`` that names every secret of the declaration
     that stands where it cannot be kept. The layers are not changed.
     """
-    promised = _promised_fields(layers)
+    promised = _promised_fields(layers, model)
     plain = [layer for layer in layers if isinstance(layer, Mapping)]
     prompt = merged(*(_without(layer, promised) for layer in plain))
-    inputs = {**defaults, **_secrets_marked(prompt)}
+    inputs = {**defaults, **_secrets_marked(prompt, model)}
     if promised:
-        kept = asyncio.ensure_future(_kept(layers, fields=promised, subject=subject))
+        kept = asyncio.ensure_future(_kept(layers, fields=promised, subject=subject, model=model))
         for field in promised:
             inputs[field] = asyncio.ensure_future(_field(kept, field, defaults.get(field)))
     return inputs
 
 
-async def _kept(layers: Sequence[Any], *, fields: set[str], subject: str) -> dict[str, Any]:
+async def _kept(
+    layers: Sequence[Any], *, fields: set[str], subject: str, model: Model
+) -> dict[str, Any]:
     """Return the merged declaration of ``fields``, once every promise in it is kept."""
-    opening = _Opening()
+    opening = _Opening(model)
     opened = [await opening.layer(layer, fields=fields) for layer in layers]
     declaration = merged(*opened, is_unknown=opening.is_unknown)
     problems = [*opening.problems]
     if isinstance(deployment := declaration.get("deployment"), Mapping):
         declaration["deployment"], twice = await _secret_env_apart(deployment, opening)
         problems += twice
-    problems += await _misplaced_secrets(declaration)
+    problems += await _misplaced_secrets(declaration, model)
     if problems:
         # The one exception that the program's host shows as a sentence, not as a traceback.
         raise pulumi.RunError(str(SpecError(subject, problems)))
-    return _secrets_marked(declaration)
+    return _secrets_marked(declaration, model)
 
 
 async def _field(kept: Awaitable[Mapping[str, Any]], field: str, default: Any) -> Any:
@@ -82,7 +102,8 @@ class _Opening:
     Dependencies and secrecy of an Output go down to the leaves that come out of it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, model: Model) -> None:
+        self._model = model
         self.problems: list[Problem] = []
         self._unknown: set[pulumi.Output[Any]] = set()
 
@@ -125,7 +146,7 @@ class _Opening:
         if not isinstance(content, Mapping | list | tuple):
             return None if content is None else output
         if await output.is_secret() and path not in (ENV, SECRET_ENV):
-            self.problems.append(Problem(dotted(path) or "base", MISPLACED_WHOLE))
+            self.problems.append(Problem(dotted(path) or "base", misplaced_whole(self._model)))
             output = pulumi.Output.unsecret(output)  # said once, not again for every leaf
         if isinstance(content, Mapping):
             return await self.opened({key: output[key] for key in content}, path)
@@ -157,21 +178,37 @@ async def _secret_env_apart(
     return result | {name: v for name, v in (("env", plain), ("secret_env", both)) if v}, twice
 
 
-async def _misplaced_secrets(declaration: Mapping[str, Any]) -> list[Problem]:
+async def _misplaced_secrets(declaration: Mapping[str, Any], model: Model) -> list[Problem]:
     return [
-        Problem(dotted(path), MISPLACED)
+        Problem(dotted(path), misplaced(model))
         for path, leaf in _leaves(declaration)
-        if path != API_KEY and path[:2] != SECRET_ENV and await _is_secret(leaf)
+        if not any(_leads_to(secret, path) for secret in model.secrets) and await _is_secret(leaf)
     ]
 
 
-def _secrets_marked(declaration: Mapping[str, Any]) -> dict[str, Any]:
+def _leads_to(secret: tuple[str, ...], path: Path) -> bool:
+    """Return whether ``path`` is that of a secret, or of a value in a map of secrets."""
+    steps = zip(secret, path, strict=False)
+    return len(path) >= len(secret) and all(own in (ANY, step) for own, step in steps)
+
+
+def _secrets_marked(declaration: Mapping[str, Any], model: Model) -> dict[str, Any]:
     """Return ``declaration`` with whatever stands in a secret field marked as a secret."""
     result = dict(declaration)
-    for owner, name in (API_KEY, SECRET_ENV):
-        fields = result.get(str(owner))
-        if isinstance(fields, Mapping) and fields.get(str(name)) is not None:
-            result[str(owner)] = {**fields, str(name): _secret(fields[str(name)])}
+    for path in model.secrets:
+        result = _marked(result, path)
+    return result
+
+
+def _marked(tree: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    step, *rest = path
+    result = dict(tree)
+    for name in result if step == ANY else [step]:
+        value = result.get(name)
+        if not rest and value is not None:
+            result[name] = _secret(value)
+        elif isinstance(value, Mapping):
+            result[name] = _marked(value, tuple(rest))
     return result
 
 
@@ -186,12 +223,12 @@ async def _is_secret(value: Any) -> bool:
     return isinstance(value, pulumi.Output) and await value.is_secret()
 
 
-def _promised_fields(layers: Sequence[Any]) -> set[str]:
+def _promised_fields(layers: Sequence[Any], model: Model) -> set[str]:
     """Return the top-level fields that cannot be told without waiting for something."""
     fields = {key for layer in layers if isinstance(layer, Mapping) for key in layer}
     if all(isinstance(layer, Mapping) for layer in layers):
         return {key for key in fields if any(_promises(layer.get(key)) for layer in layers)}
-    return fields | set(ModelServiceSpec.model_fields)
+    return fields | set(model.model_fields)
 
 
 def _promises(value: Any) -> bool:

@@ -11,7 +11,15 @@ from typing import Final
 
 from modelfleet import labels
 from modelfleet.cluster.mirror import Key
-from modelfleet.cluster.objects import KINDS, SECRET, Object, Ref
+from modelfleet.cluster.objects import (
+    CONFIG_MAP,
+    KINDS,
+    PERSISTENT_VOLUME_CLAIM,
+    SECRET,
+    Kind,
+    Object,
+    Ref,
+)
 from modelfleet.cluster.ownership import Ownership
 from modelfleet.cluster.records import (
     Record,
@@ -20,50 +28,85 @@ from modelfleet.cluster.records import (
     refuse_too_large,
 )
 from modelfleet.errors import ConfigError
+from modelfleet.gateway.keys_file import KeyEntries
 from modelfleet.render import (
     RENDERER_VERSION,
+    Address,
     Identity,
     claim_ref_of,
     object_refs_of,
     objects_of,
-    record_spec_of,
 )
-from modelfleet.spec.service import ModelServiceSpec
+from modelfleet.render.proxy import (
+    proxy_config_ref_of,
+    proxy_object_refs_of,
+    proxy_objects_of,
+)
+from modelfleet.render.proxy.redis import redis_password_in
+from modelfleet.render.secret import hash_key_in
+from modelfleet.resource_types import (
+    MODEL_SERVICE,
+    TYPES,
+    ResourceSpec,
+    ResourceType,
+    type_of,
+)
+from modelfleet.spec.proxy import ModelProxySpec
 
 KIND: Final = "ModelService"
 SPEC_SCHEMA_VERSION: Final = 1
 
 
 @dataclass(frozen=True)
+class Kept:
+    """What is random, made once, and kept in live Secrets alone.
+
+    ``hash_key`` is that of the hashes of secrets, ``redis_password`` that of a managed Redis; empty
+    where there is none.
+    """
+
+    hash_key: bytes = b""
+    redis_password: str = ""
+
+
+@dataclass(frozen=True)
 class Desired:
-    """What a service is to be, and in whose name.
+    """What a resource is to be, and in whose name.
 
     ``incarnation`` names one creation of it. ``former_owner`` (a renamed stack) may be taken over.
     ``cluster_uid``, where known, must be that of the cluster. ``prior`` is the spec in force, None
-    where this creates the service: what ``spec`` no longer has of it is removed, and
+    where this creates the resource: what ``spec`` no longer has of it is removed, and
     ``wait.on_failure: rollback`` returns to it. Pods are made by ``renderer_version``, and those of
-    ``prior`` by ``prior_renderer_version``.
+    ``prior`` by ``prior_renderer_version``. ``keys`` are those of a proxy that were generated, and
+    ``prior_keys`` those in force.
     """
 
-    spec: ModelServiceSpec
+    spec: ResourceSpec
     owner: str
     incarnation: str
     urn: str = ""
     former_owner: str | None = None
     cluster_uid: str = ""
-    prior: ModelServiceSpec | None = None
+    prior: ResourceSpec | None = None
     renderer_version: int = RENDERER_VERSION
     prior_renderer_version: int = RENDERER_VERSION
+    keys: KeyEntries = ()
+    prior_keys: KeyEntries = ()
+
+    @property
+    def of(self) -> ResourceType:
+        """Return the type of the resource."""
+        return type_of(self.spec.kind)
 
     @property
     def id(self) -> str:
         """Return ``namespace/name``."""
-        return f"{self.spec.namespace}/{self.spec.model_service_name}"
+        return f"{self.spec.namespace}/{self.spec.name}"
 
     @property
     def subject(self) -> str:
         """Return what messages call it."""
-        return f"{KIND} {self.id}"
+        return f"{self.spec.kind} {self.id}"
 
     @property
     def ownership(self) -> Ownership:
@@ -73,42 +116,54 @@ class Desired:
     @property
     def key(self) -> Key:
         """Return the key of its objects among those of all resources."""
-        return Key(self.spec.namespace, KIND, self.spec.model_service_name)
+        return Key(self.spec.namespace, self.spec.kind, self.spec.name)
 
     @property
     def refs(self) -> list[Ref]:
-        """Return every object that the service may own, in the order of an apply.
+        """Return every object of a fixed name that it may own, in the order of an apply.
 
-        Its claims are not among them: the fleet finds them by their labels.
+        Those whose names say what they hold are not among them (``variant_ref``): the fleet finds
+        them by their labels.
         """
         return self._refs(hosted=self.spec.hosted)
 
     @property
     def primary_ref(self) -> Ref:
-        """Return the object that stands for the service."""
+        """Return the object that stands for the resource."""
         return self.refs[-1]
 
     @property
-    def env_secret_ref(self) -> Ref:
-        """Return the Secret with the secret environment, whether there is one or not."""
-        return Ref(
-            SECRET, self.spec.namespace, labels.env_secret_name(self.spec.model_service_name)
-        )
+    def keeper_ref(self) -> Ref:
+        """Return the Secret with what is ``Kept``, whether there is one or not."""
+        name = self.spec.name
+        is_proxy = isinstance(self.spec, ModelProxySpec)
+        secret = labels.redis_name(name) if is_proxy else labels.env_secret_name(name)
+        return Ref(SECRET, self.spec.namespace, secret)
 
     @property
-    def claim_ref(self) -> Ref | None:
-        """Return the claim that its cache is kept on, None where it has none of its own."""
-        return self._claim_ref(self.spec)
+    def variant_kind(self) -> Kind:
+        """Return the kind of which it has an object by another name when that one changes."""
+        is_proxy = isinstance(self.spec, ModelProxySpec)
+        return CONFIG_MAP if is_proxy else PERSISTENT_VOLUME_CLAIM
 
     @property
-    def had_claims(self) -> bool:
-        """Return whether there may be claims that it no longer has."""
-        specs = (self.spec, self.prior) if self.prior is not None else ()
-        return any(self._claim_ref(spec) is not None for spec in specs)
+    def variant_ref(self) -> Ref | None:
+        """Return the cache's claim, or the gateway's configuration; None where it has none."""
+        return self._variant_ref(self.spec, self.renderer_version)
+
+    @property
+    def had_variants(self) -> bool:
+        """Return whether there may be claims or configurations that it no longer has."""
+        if self.prior is None:
+            return False
+        before = self._variant_ref(self.prior, self.prior_renderer_version)
+        return before is not None or self.variant_ref is not None
 
     @property
     def all_refs(self) -> list[Ref]:
-        """Return what the service may own now, or may have owned when it was of the other kind."""
+        """Return what it may own now, or may have owned when it was of the other kind."""
+        if isinstance(self.spec, ModelProxySpec):
+            return self.refs
         return [*self._refs(hosted=not self.spec.hosted), *self.refs]
 
     @property
@@ -124,9 +179,24 @@ class Desired:
             prior=self.spec,
             renderer_version=self.prior_renderer_version,
             prior_renderer_version=self.renderer_version,
+            keys=self.prior_keys,
+            prior_keys=self.keys,
         )
 
-    def objects(self, *, cluster_uid: str, hash_key: bytes) -> list[Object]:
+    def kept_in(self, secret: Object | None) -> Kept:
+        """Return what is kept in the live Secret at ``keeper_ref``, what is not there made anew."""
+        hash_key = hash_key_in(secret) or secrets.token_bytes(32)
+        password = redis_password_in(secret) or secrets.token_urlsafe(32)
+        return Kept(hash_key, password)
+
+    @property
+    def keeps(self) -> bool:
+        """Return whether it has anything random to keep."""
+        if isinstance(self.spec, ModelProxySpec):
+            return self.spec.redis is not None and self.spec.redis.managed
+        return bool(self.spec.deployment and self.spec.deployment.secret_env)
+
+    def objects(self, *, cluster_uid: str, kept: Kept) -> list[Object]:
         """Return its objects in the order of an apply, the record on the primary one.
 
         Raises:
@@ -134,14 +204,14 @@ class Desired:
         """
         record = record_annotations(
             Record(
-                kind=KIND,
-                name=self.spec.model_service_name,
+                kind=self.spec.kind,
+                name=self.spec.name,
                 namespace=self.spec.namespace,
                 owner=self.owner,
                 urn=self.urn,
                 incarnation=self.incarnation,
                 cluster_uid=cluster_uid,
-                spec=record_spec_of(self.spec),
+                spec=self.of.record_spec_of(self.spec),
                 schema_version=SPEC_SCHEMA_VERSION,
                 renderer_version=self.renderer_version,
             )
@@ -153,43 +223,64 @@ class Desired:
             incarnation=self.incarnation,
             cluster_uid=cluster_uid,
         )
+        if isinstance(self.spec, ModelProxySpec):
+            return proxy_objects_of(
+                self.spec,
+                identity=identity,
+                keys=self.keys,
+                hash_key=kept.hash_key,
+                redis_password=kept.redis_password,
+                annotations=record,
+                renderer_version=self.renderer_version,
+            )
         return objects_of(
             self.spec,
             identity=identity,
-            hash_key=hash_key,
+            hash_key=kept.hash_key,
             annotations=record,
             renderer_version=self.renderer_version,
         )
 
-    def _claim_ref(self, spec: ModelServiceSpec) -> Ref | None:
-        address = claim_ref_of(spec)
+    def _variant_ref(self, spec: ResourceSpec, renderer_version: int) -> Ref | None:
+        address: Address | None
+        if isinstance(spec, ModelProxySpec):
+            address = proxy_config_ref_of(spec, renderer_version=renderer_version)
+        else:
+            address = claim_ref_of(spec)
         if address is None:
             return None
         api_version, kind, name = address
-        return Ref(KINDS[api_version, kind], self.spec.namespace, name)
+        return Ref(KINDS[api_version, kind], spec.namespace, name)
 
     def _refs(self, *, hosted: bool) -> list[Ref]:
+        if isinstance(self.spec, ModelProxySpec):
+            addresses = proxy_object_refs_of(self.spec)
+        else:
+            addresses = object_refs_of(self.spec.name, hosted=hosted)
         return [
             Ref(KINDS[api_version, kind], self.spec.namespace, name)
-            for api_version, kind, name in object_refs_of(
-                self.spec.model_service_name, hosted=hosted
-            )
+            for api_version, kind, name in addresses
         ]
 
 
 def new_incarnation() -> str:
-    """Return the random name of one creation of one service."""
+    """Return the random name of one creation of one resource."""
     return secrets.token_hex(8)
 
 
 def refuse_newer_record(live: Object) -> None:
     """Raise ConflictError where a newer modelfleet wrote the record on an object."""
-    refuse_newer(live, schema_version=SPEC_SCHEMA_VERSION, renderer_version=RENDERER_VERSION)
+    kind = str((live["metadata"].get("labels") or {}).get(labels.KIND))
+    refuse_newer(
+        live,
+        schema_version=SPEC_SCHEMA_VERSION,
+        renderer_version=TYPES.get(kind, MODEL_SERVICE).renderer_version,
+    )
 
 
-def protection_error(service_id: str, *, verb: str) -> ConfigError:
-    """Return the refusal to have a protected service ``deleted`` or ``replaced``."""
+def protection_error(kind: str, resource_id: str, *, verb: str) -> ConfigError:
+    """Return the refusal to have a protected resource ``deleted`` or ``replaced``."""
     return ConfigError(
-        f"{KIND} {service_id} has deletion_protection and would be {verb}.",
+        f"{kind} {resource_id} has deletion_protection and would be {verb}.",
         hint="Set deletion_protection to False in an update of its own first.",
     )

@@ -9,17 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from itertools import takewhile
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
-from modelfleet.render import pod_template_of
-from modelfleet.render.deployment import strategy_of
-from modelfleet.render.secret import secret_env_values
-from modelfleet.spec.deployment import DeploymentSpec
+from modelfleet.resource_types import MODEL_SERVICE, ResourceSpec, ResourceType
 from modelfleet.spec.fields import ChangeClass, change_class
-from modelfleet.spec.service import ModelServiceSpec
 from modelfleet.spec.tree import (
     IsUnknown,
     Path,
@@ -29,11 +26,6 @@ from modelfleet.spec.tree import (
     pruned,
     unknown_paths,
     with_values,
-)
-
-SECRET_PATHS: Final[tuple[Path, ...]] = (
-    ("provider_settings", "api_key"),
-    ("deployment", "secret_env"),
 )
 
 WORDS: Final[Mapping[ChangeClass, str]] = {
@@ -65,6 +57,7 @@ def diff(
     prior: Mapping[str, Any],
     desired: Mapping[str, Any],
     *,
+    of: ResourceType = MODEL_SERVICE,
     is_unknown: IsUnknown = never_unknown,
 ) -> list[Change]:
     """Return the changes from ``prior`` to ``desired``, two raw declarations, sorted by path.
@@ -79,7 +72,7 @@ def diff(
         for tree in (prior, desired)
         for path in unknown_paths(tree, is_unknown=is_unknown)
     }
-    pair = _comparable(prior, desired, unknown=unknown, is_unknown=is_unknown)
+    pair = _comparable(prior, desired, of=of, unknown=unknown, is_unknown=is_unknown)
     found = differences(pair.prior, pair.desired)
     for path in pair.unknown:
         # It is told as part of a map that is new, or else as a change of its own.
@@ -87,10 +80,10 @@ def diff(
         found[changed] = (_at(pair.prior, changed), _NOT_KNOWN_YET)
     changes = []
     for path, (old, new) in found.items():
-        change = _class(path, before=pair.before, after=pair.after)
+        change = _class(path, before=pair.before, after=pair.after, of=of)
         if change is ChangeClass.REPLACE and path in pair.unknown:
             change = ChangeClass.IN_PLACE
-        changes.append(Change(dotted(path), change, _summary(path, old, new)))
+        changes.append(Change(dotted(path), change, _summary(path, old, new, of=of)))
     return sorted(changes)
 
 
@@ -113,17 +106,6 @@ def heaviest(changes: Iterable[Change]) -> ChangeClass | None:
     return max((each.change for each in changes), key=lambda each: each.weight, default=None)
 
 
-def has_downtime(prior: DeploymentSpec, desired: DeploymentSpec) -> bool:
-    """Return whether replacing the pods of ``prior`` leaves none serving for a while.
-
-    A service that is stopped, before or after, has no pods to miss.
-    """
-    if not prior.replicas or not desired.replicas:
-        return False
-    rolling = strategy_of(desired).get("rollingUpdate")
-    return rolling is None or rolling["maxUnavailable"] >= desired.replicas
-
-
 @dataclass(frozen=True)
 class _Pair:
     """Two declarations without what is ``unknown``: plain trees and, where they are, specs."""
@@ -131,14 +113,15 @@ class _Pair:
     prior: Mapping[str, Any]
     desired: Mapping[str, Any]
     unknown: set[Path]
-    before: ModelServiceSpec | None = None
-    after: ModelServiceSpec | None = None
+    before: ResourceSpec | None = None
+    after: ResourceSpec | None = None
 
 
 def _comparable(
     prior: Mapping[str, Any],
     desired: Mapping[str, Any],
     *,
+    of: ResourceType,
     unknown: set[Path],
     is_unknown: IsUnknown,
 ) -> _Pair:
@@ -152,7 +135,7 @@ def _comparable(
             _filled(prior, places, by=desired, is_unknown=is_unknown),
             _filled(desired, places, by=prior, is_unknown=is_unknown),
         )
-        before, after = map(_spec, trees)
+        before, after = (_spec(tree, of) for tree in trees)
         if before and after:
             return _Pair(_plain(before), _plain(after), places, before, after)
         if levels == 0:
@@ -179,23 +162,25 @@ def _up_to_a_list(path: Iterable[str | int]) -> Path:
     return tuple(takewhile(lambda step: isinstance(step, str), path))
 
 
-def _spec(tree: Mapping[str, Any]) -> ModelServiceSpec | None:
+def _spec(tree: Mapping[str, Any], of: ResourceType) -> ResourceSpec | None:
     """Return the spec, None where a required value is missing, or another release wrote it."""
     try:
-        return ModelServiceSpec.model_validate(tree)
+        return of.model.model_validate(tree)
     except ValidationError:
         return None
 
 
-def _plain(spec: ModelServiceSpec) -> dict[str, Any]:
-    """Return every field of ``spec`` as a JSON value, secrets in plain text."""
-    tree = spec.model_dump(mode="json")
-    settings, deployment = spec.provider_settings, spec.deployment
-    if settings is not None and settings.api_key is not None:
-        tree["provider_settings"]["api_key"] = settings.api_key.get_secret_value()
-    if deployment is not None:
-        tree["deployment"]["secret_env"] = secret_env_values(deployment)
-    return tree
+def _plain(value: Any) -> Any:
+    """Return a spec, or a value in one, as a JSON value, secrets in plain text."""
+    if isinstance(value, BaseModel):
+        return {name: _plain(item) for name, item in value}
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _whole_numbers(tree: Any) -> Any:
@@ -214,70 +199,76 @@ def _at(tree: Any, path: Path) -> Any:
 
 
 def _class(
-    path: Path, *, before: ModelServiceSpec | None, after: ModelServiceSpec | None
+    path: Path, *, before: ResourceSpec | None, after: ResourceSpec | None, of: ResourceType
 ) -> ChangeClass:
     """Return what a change at ``path`` does to pods; by its field alone where specs are missing."""
     if path == _HOSTED:
         return ChangeClass.REPLACE  # hosted has become external or the other way round
-    own = _declared_class(path)
-    if before is None or after is None or before.deployment is None or after.deployment is None:
+    own = _declared_class(path, of.model)
+    if before is None or after is None or not before.hosted or not after.hosted:
         return own
-    if own is ChangeClass.IN_PLACE and _pods_follow(path, before=before, after=after):
+    if own is ChangeClass.IN_PLACE and _pods_follow(path, before=before, after=after, of=of):
         own = ChangeClass.ROLLING
-    if own is ChangeClass.ROLLING and has_downtime(before.deployment, after.deployment):
+    if own is ChangeClass.ROLLING and of.has_downtime(before, after):
         return ChangeClass.RECREATE
     return own
 
 
-def _declared_class(path: Path) -> ChangeClass:
+def _declared_class(path: Path, model: type[BaseModel]) -> ChangeClass:
     """Return the class of the deepest field on ``path`` that declares one."""
     found = ChangeClass.IN_PLACE
     for depth, step in enumerate(path):
-        model = model_at(ModelServiceSpec, path[:depth])
-        field = model.model_fields.get(str(step)) if model else None
+        owner = model_at(model, path[:depth])
+        field = owner.model_fields.get(str(step)) if owner else None
         if field is not None and (declared := change_class(field)) is not None:
             found = declared
     return found
 
 
-def _pods_follow(path: Path, *, before: ModelServiceSpec, after: ModelServiceSpec) -> bool:
+def _pods_follow(
+    path: Path, *, before: ResourceSpec, after: ResourceSpec, of: ResourceType
+) -> bool:
     """Return whether the field at ``path`` alone makes another pod template."""
-    return pod_template_of(before) != pod_template_of(_with_field(before, path, of=after))
+    return of.template_of(before) != of.template_of(_with_field(before, path, by=after))
 
 
-def _with_field(before: ModelServiceSpec, path: Path, *, of: ModelServiceSpec) -> ModelServiceSpec:
+def _with_field(before: ResourceSpec, path: Path, *, by: ResourceSpec) -> ResourceSpec:
+    """Return ``before`` with what ``by`` has in the field that ``path`` leads to or through.
+
+    In a deployment, that is a field of the deployment.
+    """
     top, *rest = map(str, path)
-    if top == "deployment" and rest and before.deployment and of.deployment:
-        value = getattr(of.deployment, rest[0])
-        deployment = before.deployment.model_copy(update={rest[0]: value})
-        return before.model_copy(update={"deployment": deployment})
-    return before.model_copy(update={top: getattr(of, top)})
+    inner, other = getattr(before, top), getattr(by, top)
+    if top == "deployment" and rest and inner is not None and other is not None:
+        other = inner.model_copy(update={rest[0]: getattr(other, rest[0])})
+    return before.model_copy(update={top: other})
 
 
-def _summary(path: Path, old: Any, new: Any) -> str:
-    if any(path[: len(secret)] == secret for secret in SECRET_PATHS):
+def _summary(path: Path, old: Any, new: Any, *, of: ResourceType) -> str:
+    if of.is_secret(path):
         return "(secret) changed"
     if path == _HOSTED and None in (old, new):
         return "hosted → external" if new is None else "external → hosted"
-    return f"{_shown(old, path)} → {_shown(new, path)}"
+    return f"{_shown(old, path, of)} → {_shown(new, path, of)}"
 
 
-def _shown(value: Any, path: Path) -> str:
+def _shown(value: Any, path: Path, of: ResourceType) -> str:
     if value is None:
         return "(unset)"
-    text = _words(value, path)
+    text = _words(value, path, of)
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
 
 
-def _words(value: Any, path: Path) -> str:
+def _words(value: Any, path: Path, of: ResourceType) -> str:
     """Return a value as people write it; what is secret in it is not told."""
-    if path in SECRET_PATHS:
+    if of.is_secret(path):
         return "(secret)"
     if isinstance(value, Mapping):
         items = ((key, each) for key, each in value.items() if each not in (None, {}, []))
-        return f"{{{', '.join(f'{key}: {_words(each, (*path, key))}' for key, each in items)}}}"
+        told = ", ".join(f"{key}: {_words(each, (*path, key), of)}" for key, each in items)
+        return f"{{{told}}}"
     if isinstance(value, list):
-        return f"[{', '.join(_words(each, ()) for each in value)}]"
+        return f"[{', '.join(_words(each, (), of) for each in value)}]"
     return value if isinstance(value, str) else json.dumps(value)
 
 

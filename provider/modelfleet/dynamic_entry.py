@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from pulumi.dynamic import ResourceProvider
 
 
+def model_proxy_provider() -> ResourceProvider:
+    """Return the provider of ModelProxy."""
+    from modelfleet.adapters.dynamic.provider import ModelProxyProvider
+
+    return ModelProxyProvider()
+
+
 def model_service_provider() -> ResourceProvider:
     """Return the provider of ModelService."""
     from modelfleet.adapters.dynamic.provider import ModelServiceProvider

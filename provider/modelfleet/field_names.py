@@ -6,13 +6,49 @@ from dataclasses import replace
 
 from modelfleet import labels
 from modelfleet.cluster.reasons import FieldNames
+from modelfleet.resource_types import ResourceSpec
 from modelfleet.spec.fields import secret_name_and_key
+from modelfleet.spec.proxy import ModelProxySpec
+from modelfleet.spec.proxy_routes import routes_of
 from modelfleet.spec.runtime import RuntimeSpec, SecretRef
 from modelfleet.spec.service import ModelServiceSpec
 
 
-def field_names_of(spec: ModelServiceSpec) -> FieldNames:
+def field_names_of(spec: ResourceSpec) -> FieldNames:
     """Return the fields of ``spec`` that messages about its pods name."""
+    return _of_a_proxy(spec) if isinstance(spec, ModelProxySpec) else _of_a_service(spec)
+
+
+def _of_a_proxy(spec: ModelProxySpec) -> FieldNames:
+    secrets = {labels.proxy_object_name(spec.name): "api_keys"}
+    if spec.credential_name is not None:
+        secrets[secret_name_and_key(spec.credential_name)[0]] = "credential_name"
+    for route in routes_of(spec).values():
+        for upstream in route.upstreams:
+            if upstream.credential_name is not None:
+                name = secret_name_and_key(upstream.credential_name)[0]
+                secrets[name] = f"{upstream.path}.credential_name"
+    config = "routes" if spec.routes else "proxy_config"
+    return FieldNames(
+        replicas="replicas",
+        cpu="cpu",
+        memory="memory",
+        image="image",
+        image_version="image" if spec.image else "litellm_version",
+        storage="redis.storage_gib",
+        model=config,
+        command=config,
+        args=config,
+        env=config,
+        startup="wait.timeout_seconds",
+        probes=config,
+        port=config,
+        strategy="replicas",
+        of_secret=secrets,
+    )
+
+
+def _of_a_service(spec: ModelServiceSpec) -> FieldNames:
     deployment = spec.deployment
     if deployment is None:
         return FieldNames()

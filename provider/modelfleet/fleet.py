@@ -1,4 +1,4 @@
-"""The fleet of one cluster: what every adapter does with services, in one place.
+"""The fleet of one cluster: what every adapter does with services and proxies, in one place.
 
 Composes rendering, applying, waiting and records; each verb is one coroutine. Knows no Pulumi,
 no command line and no HTTP: adapters translate to and from it.
@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
+from modelfleet import labels
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.delete import delete_objects, is_anything_meant
 from modelfleet.cluster.live import LiveObjects, LiveServices
 from modelfleet.cluster.logs import LogLine, Notice, Wanted
 from modelfleet.cluster.mirror import Key
-from modelfleet.cluster.objects import Object, Ref, ref_of
+from modelfleet.cluster.objects import DEPLOYMENT, Object, Ref, ref_of
 from modelfleet.cluster.ownership import belongs_to
 from modelfleet.cluster.readiness import Outcome
 from modelfleet.cluster.records import is_recorded, recorded_spec
 from modelfleet.desired import KIND, Desired, new_incarnation, protection_error
-from modelfleet.errors import NotReadyError
+from modelfleet.errors import ConflictError, NotReadyError
 from modelfleet.found import Found, declared_in, found_of
 from modelfleet.plan import plan
 from modelfleet.prune import OWNED_KINDS, Orphan, orphans_of
@@ -40,6 +42,8 @@ from modelfleet.service import (
     service_alone,
     service_of,
 )
+from modelfleet.spec.proxy import ModelProxySpec
+from modelfleet.uses import proxies_using
 from modelfleet.waiting import Progress
 from modelfleet.writing import OnFailure, Writer, verified_uid
 
@@ -56,6 +60,10 @@ __all__ = [
     "new_incarnation",
 ]
 
+_PROXIES: Final = (
+    f"{labels.MANAGED_BY}={labels.MANAGED_BY_VALUE},{labels.KIND}={ModelProxySpec.kind}"
+)
+
 
 class Fleet:
     """The services of one cluster. Belongs to one event loop; safe for many tasks at once.
@@ -70,6 +78,7 @@ class Fleet:
         self._cluster = cluster
         self._services = LiveServices(client)
         self._objects = LiveObjects(client, reversed(OWNED_KINDS))
+        self._proxies = LiveObjects(client, [DEPLOYMENT], label_selector=_PROXIES)
         self._writer = Writer(client, cluster, objects=self._objects, services=self._services)
 
     @property
@@ -81,6 +90,7 @@ class Fleet:
         """End watches and connections."""
         await self._services.aclose()
         await self._objects.aclose()
+        await self._proxies.aclose()
         await self._client.aclose()
 
     # -- apply -----------------------------------------------------------------------------
@@ -129,12 +139,12 @@ class Fleet:
             return Found(service, drift=whose, live={}, renderer_version=desired.renderer_version)
         return found_of(desired, service, objects=lives, cluster_uid=uid)
 
-    async def status(self, namespace: str, name: str) -> Report | None:
-        """Return one service in full: rollout, pods, diagnosis, events; None where there is none.
+    async def status(self, namespace: str, name: str, *, kind: str = KIND) -> Report | None:
+        """Return one resource in full: rollout, pods, diagnosis, events; None where there is none.
 
         Asked of the cluster anew, at a cost that does not depend on the size of the fleet.
         """
-        return await read_status(self._client, namespace, name)
+        return await read_status(self._client, namespace, name, kind=kind)
 
     def logs(
         self,
@@ -143,10 +153,11 @@ class Fleet:
         *,
         wanted: Wanted,
         on_notice: Notice,
+        kind: str = KIND,
         pod: str | None = None,
         follow: bool = False,
     ) -> AsyncGenerator[LogLine, None]:
-        """Yield what the engines of a service say, secrets masked; with ``follow`` without end.
+        """Yield what engines, or gateways, say, secrets masked; with ``follow`` without end.
 
         ``pod`` narrows it down to one; ``on_notice`` is told of pods that have nothing to say yet.
 
@@ -157,25 +168,28 @@ class Fleet:
             self._client,
             namespace,
             name,
+            kind=kind,
             wanted=wanted,
             pod=pod,
             follow=follow,
             on_notice=on_notice,
         )
 
-    async def recorded(self, namespace: str, name: str) -> tuple[Service, Desired] | None:
-        """Return one service and what it was declared as, of any owner; None where there is none.
+    async def recorded(
+        self, namespace: str, name: str, *, kind: str = KIND
+    ) -> tuple[Service, Desired] | None:
+        """Return one resource and what it was declared as, of any owner; None where there is none.
 
         Raises:
             ConflictError: what was declared cannot be read.
         """
-        primary = await self._primary(namespace, name)
+        primary = await self._primary(namespace, name, kind=kind)
         if primary is None:
             return None
         return await self._service(primary), declared_in(primary)
 
-    async def _primary(self, namespace: str, name: str) -> Object | None:
-        objects = await self._objects.read(Key(namespace, KIND, name))
+    async def _primary(self, namespace: str, name: str, *, kind: str) -> Object | None:
+        objects = await self._objects.read(Key(namespace, kind, name))
         return next(filter(is_recorded, objects), None)
 
     async def list(
@@ -202,7 +216,7 @@ class Fleet:
         """Return the service that ``error`` is about, for whoever keeps a record of it."""
         service = Service(
             namespace=desired.spec.namespace,
-            name=desired.spec.model_service_name,
+            name=desired.spec.name,
             status="",
             owner=desired.owner,
             incarnation=desired.incarnation,
@@ -232,35 +246,55 @@ class Fleet:
 
         Raises:
             ConfigError: it is protected.
+            ConflictError: a proxy sends requests to it.
             NotReadyError: it is still going at the timeout.
         """
         await self._verified_uid(desired)
         # What a replacement under the same name has taken over is not deleted, so not protected.
-        if desired.spec.deletion_protection and await is_anything_meant(
+        if desired.spec.deletion_protection and await self._is_meant(desired):
+            raise protection_error(desired.spec.kind, desired.id, verb="deleted")
+        await self._refuse_while_used(desired)
+        await self._writer.delete(desired, timeout_seconds=timeout_seconds)
+
+    async def _refuse_while_used(self, desired: Desired) -> None:
+        """Raise ConflictError where callers of a proxy would miss what is to be deleted."""
+        spec = desired.spec
+        if spec.kind != KIND:
+            return
+        proxies = await self._proxies.read_all()
+        users = proxies_using(spec.namespace, spec.name, proxies=proxies)
+        if users and await self._is_meant(desired):
+            raise ConflictError(
+                desired.subject,
+                f"is used by ModelProxy {', '.join(users)}",
+                hint="Take it out of the routes of those first, or delete them.",
+            )
+
+    async def _is_meant(self, desired: Desired) -> bool:
+        """Return whether a deletion would find anything of this very creation."""
+        return await is_anything_meant(
             self._client,
             desired.refs,
             owners=desired.ownership.owners,
             incarnation=desired.incarnation or None,
-        ):
-            raise protection_error(desired.id, verb="deleted")
-        await self._writer.delete(desired, timeout_seconds=timeout_seconds)
+        )
 
-    async def deletion(self, namespace: str, name: str) -> Deletion | None:
-        """Return what a delete of a service of any owner takes away, None where there is none.
+    async def deletion(self, namespace: str, name: str, *, kind: str = KIND) -> Deletion | None:
+        """Return what a delete of a resource of any owner takes away, None where there is none.
 
         Raises:
             ConflictError: what was declared cannot be read.
         """
-        return await read_deletion(self._client, namespace, name)
+        return await read_deletion(self._client, namespace, name, kind=kind)
 
     async def until_gone(self, deletion: Deletion, *, timeout_seconds: float) -> Sequence[Ref]:
         """Wait until nothing of a deletion is there any more; return what is at the timeout."""
         return await wait_until_gone(self._client, deletion, timeout_seconds=timeout_seconds)
 
     async def orphans(
-        self, owner: str, *, known: Mapping[str, Collection[str]]
+        self, owner: str, *, known: Mapping[Key, Collection[str]]
     ) -> Sequence[Orphan]:
-        """Return what ``owner`` has here beside ``known``, its incarnations by service id."""
+        """Return what ``owner`` has here beside ``known``, its incarnations by resource."""
         objects = [obj for obj in await self._objects.read_all() if belongs_to(obj, {owner})]
         return orphans_of(objects, known=known)
 

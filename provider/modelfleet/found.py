@@ -1,4 +1,4 @@
-"""A live service beside its declaration: what others changed, and what was declared since.
+"""A live resource beside its declaration: what others changed, and what was declared since.
 
 Composes drift and diff over objects that were read. Pure.
 """
@@ -19,10 +19,8 @@ from modelfleet.desired import Desired, refuse_newer_record
 from modelfleet.diff import differences
 from modelfleet.drift import drift_of
 from modelfleet.errors import ConflictError
-from modelfleet.render import record_spec_of
-from modelfleet.render.secret import hash_key_in
+from modelfleet.resource_types import type_of
 from modelfleet.service import Service
-from modelfleet.spec.service import ModelServiceSpec
 from modelfleet.spec.tree import Path
 
 
@@ -54,11 +52,12 @@ def found_of(
         ConflictError: a newer modelfleet wrote the record.
     """
     applied = _applied(objects[desired.primary_ref], otherwise=desired)
-    key = hash_key_in(objects.get(desired.env_secret_ref))
-    expected = applied.objects(cluster_uid=cluster_uid, hash_key=key or b"")
-    declaration = record_spec_of(applied.spec)
+    kept = desired.kept_in(objects.get(desired.keeper_ref))
+    expected = applied.objects(cluster_uid=cluster_uid, kept=kept)
+    declaration = desired.of.record_spec_of(applied.spec)
     drift = drift_of(
         declaration,
+        of=desired.of,
         taken=[
             (ref, each)
             for obj in expected
@@ -69,7 +68,7 @@ def found_of(
     )
     declared: dict[Path, Any] = {}
     if applied.spec is not desired.spec:
-        since = differences(record_spec_of(desired.spec), declaration)
+        since = differences(desired.of.record_spec_of(desired.spec), declaration)
         declared = {path: value for path, (_, value) in since.items()}
     return Found(
         service,
@@ -90,7 +89,7 @@ def declared_in(primary: Object) -> Desired:
     try:
         if record is not None:
             return Desired(
-                spec=ModelServiceSpec.model_validate(record.spec),
+                spec=type_of(record.kind).model.model_validate(record.spec),
                 owner=record.owner,
                 incarnation=record.incarnation,
                 renderer_version=record.renderer_version,
@@ -114,9 +113,9 @@ def _applied(primary: Object, *, otherwise: Desired) -> Desired:
     if record is None:
         return otherwise
     applied = replace(otherwise, renderer_version=record.renderer_version)
-    if record.spec == record_spec_of(otherwise.spec):
+    if record.spec == otherwise.of.record_spec_of(otherwise.spec):
         return applied
     try:
-        return replace(applied, spec=ModelServiceSpec.model_validate(record.spec))
+        return replace(applied, spec=otherwise.of.model.model_validate(record.spec))
     except ValidationError:
         return applied

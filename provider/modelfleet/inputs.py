@@ -15,24 +15,39 @@ from typing import Any, Literal, TypedDict
 import pulumi
 
 __all__ = [
+    "ApiKeyArgs",
     "DeploymentArgs",
     "DisruptionArgs",
+    "EndpointArgs",
+    "FallbackArgs",
+    "GeneratedKeyArgs",
     "GpuArgs",
+    "GuardrailConfigArgs",
+    "KeyLimitsArgs",
+    "KeyModelsArgs",
     "ModelFeaturesArgs",
     "ModelInfoConfigArgs",
     "ModelParameterRuleArgs",
     "ModelPropertiesArgs",
+    "ModelProxyArgs",
     "ModelServiceArgs",
     "ModelSourceArgs",
     "NetworkConfigurationArgs",
     "ParallelismArgs",
     "PeerArgs",
+    "PoliciesArgs",
     "ProbePathsArgs",
     "ProviderSettingsArgs",
+    "ProxyConfigArgs",
+    "RedisArgs",
+    "RouteArgs",
     "RuntimeArgs",
     "SecretRefArgs",
+    "ServiceReferenceArgs",
     "StorageArgs",
     "StrategyArgs",
+    "TargetArgs",
+    "TokenRateLimiterArgs",
     "TolerationArgs",
     "WaitArgs",
 ]
@@ -554,3 +569,394 @@ class TolerationArgs(TypedDict, total=False):
 
     effect: pulumi.Input[Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None]
     """Taint effect; unset = all. Change: rolling."""
+
+
+class ModelProxyArgs(TypedDict, total=False):
+    """One OpenAI-compatible URL in front of many models.
+
+    Weights, fallbacks, retries, keys, limits, cache and guardrails; served by LiteLLM.
+    """
+
+    model_proxy_name: pulumi.Input[str | None]
+    """Name of the proxy: 2 to 57 lower-case letters, digits and dashes, beginning with a
+    letter. Defaults to the Pulumi resource's name. Required. Change: replace.
+    """
+
+    namespace: pulumi.Input[str | None]
+    """Kubernetes namespace; it must exist. Default: default. Change: replace."""
+
+    cluster: pulumi.Input[str | None]
+    """Logical name of the cluster, resolved from modelfleet:clusters in the stack's
+    configuration; default = the ambient kubeconfig or in-cluster account. Default: default.
+    Change: replace.
+    """
+
+    description: pulumi.Input[str | None]
+    """For people. Change: in_place."""
+
+    workspace_id: pulumi.Input[str | None]
+    """Workspace; callers then send `<workspace_id>/<public name>`. A public name that has a
+    slash in it stays as it is. Change: rolling.
+    """
+
+    model_type: pulumi.Input[
+        Literal["llm", "text-embedding", "rerank", "speech2text", "tts", "moderation"] | None
+    ]
+    """What the models behind it do; unset = as their services say. Change: rolling."""
+
+    routes: pulumi.Input[Mapping[str, pulumi.Input[RouteArgs | None]] | None]
+    """By public name, who answers. Excludes proxy_config.endpoints. Default: empty. Change:
+    rolling.
+    """
+
+    proxy_config: pulumi.Input[ProxyConfigArgs | None]
+    """AgentRun's form: upstreams under one name, the proxy's own. Change: rolling."""
+
+    proxy_mode: pulumi.Input[Literal["single", "multi"] | None]
+    """Of proxy_config: multi with several endpoints, else single, where the endpoint's own
+    model names are public, too. Unset = derived. Change: rolling.
+    """
+
+    policies: pulumi.Input[PoliciesArgs | None]
+    """What is done with every request; a route's own win. Change: rolling."""
+
+    credential_name: pulumi.Input[str | None]
+    """Existing Secret with a key that callers may use for everything: `name` or `name/key`
+    (default key api_key). Change: rolling.
+    """
+
+    api_keys: pulumi.Input[Mapping[str, pulumi.Input[ApiKeyArgs | None]] | None]
+    """By name, who may call. Without any, whoever can connect may. Default: empty. Change:
+    in_place.
+    """
+
+    limit_scope: pulumi.Input[Literal["proxy", "replica"] | None]
+    """proxy: limits hold for all replicas together. replica: for each of them. Default: proxy.
+    Change: rolling.
+    """
+
+    redis: pulumi.Input[RedisArgs | None]
+    """What replicas count in, and keep cached answers in. Change: rolling."""
+
+    replicas: pulumi.Input[int | None]
+    """Pods; 0 = stopped. At least 0, at most 1000. Default: 1. Change: in_place."""
+
+    cpu: pulumi.Input[float | None]
+    """Cores of each replica. More than 0, at most 256. Default: 2. Change: rolling."""
+
+    memory: pulumi.Input[int | None]
+    """Memory of each replica, in MiB. At least 512, at most 1048576. Default: 4096. Change:
+    rolling.
+    """
+
+    litellm_version: pulumi.Input[str | None]
+    """Release of LiteLLM; unset = 1.108.10, fixed when created. Change: rolling."""
+
+    image: pulumi.Input[str | None]
+    """Image of the gateway; unset = LiteLLM's own of that release. Change: rolling."""
+
+    network_configuration: pulumi.Input[NetworkConfigurationArgs | None]
+    """Who may connect. Change: in_place."""
+
+    tags: pulumi.Input[Mapping[str, pulumi.Input[str | None]] | None]
+    """Free key-value pairs, recorded. Default: empty. Change: in_place."""
+
+    deletion_protection: pulumi.Input[bool | None]
+    """Refuse to delete or replace the proxy while true. Default: false. Change: in_place."""
+
+    adopt: pulumi.Input[bool | None]
+    """Take over objects of the same name that somebody else made, instead of refusing. Default:
+    false. Change: in_place.
+    """
+
+    wait: pulumi.Input[WaitArgs | None]
+    """What an up waits for. Change: in_place."""
+
+
+class RouteArgs(TypedDict, total=False):
+    """One public name: who answers to it, and what is done with its requests."""
+
+    targets: pulumi.Input[Sequence[pulumi.Input[TargetArgs]] | None]
+    """Who answers, each by its weight. Required. Change: rolling."""
+
+    fallbacks: pulumi.Input[Sequence[pulumi.Input[str]] | None]
+    """Public names that answer where this one fails, in this order. Default: empty. Change:
+    rolling.
+    """
+
+    policies: pulumi.Input[PoliciesArgs | None]
+    """What is done with its requests; wins over the proxy's. Change: rolling."""
+
+    model_type: pulumi.Input[
+        Literal["llm", "text-embedding", "rerank", "speech2text", "tts", "moderation"] | None
+    ]
+    """What the model does; unset = the proxy's, or its services'. Change: rolling."""
+
+
+class TargetArgs(TypedDict, total=False):
+    """One of the upstreams that share the requests for a public name."""
+
+    service: pulumi.Input[str | ServiceReferenceArgs | None]
+    """A ModelService: of the same program, or the name of one that is there. Change: rolling."""
+
+    base_url: pulumi.Input[str | None]
+    """An OpenAI-compatible base URL, where it is no ModelService. Change: rolling."""
+
+    model_name: pulumi.Input[str | None]
+    """The name it is asked for; unset = the service's own first one. Change: rolling."""
+
+    weight: pulumi.Input[int | None]
+    """Its share of the requests, beside the others'. At least 0, at most 1000000. Default: 1.
+    Change: rolling.
+    """
+
+    credential_name: pulumi.Input[str | None]
+    """Existing Secret with the key it is called with: `name` or `name/key`. Change: rolling."""
+
+
+class ServiceReferenceArgs(TypedDict, total=False):
+    """A ModelService, with what is known of it. A program passes the resource itself."""
+
+    id: pulumi.Input[str | None]
+    """Name, or namespace/name. Required. Change: rolling."""
+
+    base_url: pulumi.Input[str | None]
+    """Where it answers; unset = its address in the cluster. Change: rolling."""
+
+    model_names: pulumi.Input[Sequence[pulumi.Input[str]] | None]
+    """Names it answers to, the one to use first; empty = its name. Default: empty. Change:
+    rolling.
+    """
+
+    credential_name: pulumi.Input[str | None]
+    """Secret, and key in it, that it is called with. Change: rolling."""
+
+    model_type: pulumi.Input[
+        Literal["llm", "text-embedding", "rerank", "speech2text", "tts", "moderation"] | None
+    ]
+    """What the model does. Change: rolling."""
+
+    context_size: pulumi.Input[int | None]
+    """Context window, in tokens. At least 1. Change: rolling."""
+
+    cluster: pulumi.Input[str | None]
+    """Logical name of its cluster. Change: rolling."""
+
+
+class PoliciesArgs(TypedDict, total=False):
+    """What is done with requests. On a route, each field wins over the proxy's."""
+
+    cache: pulumi.Input[bool | None]
+    """Answer equal requests from memory; unset = false. Change: rolling."""
+
+    cache_ttl_seconds: pulumi.Input[int | None]
+    """How long a cached answer is used; unset = 300. At least 1. Change: rolling."""
+
+    concurrency_limit: pulumi.Input[int | None]
+    """Requests at the same time, over all replicas. At least 1. Change: rolling."""
+
+    num_retries: pulumi.Input[int | None]
+    """How often a failed request is tried again before a fallback; unset = 2. At least 0, at
+    most 10. Change: rolling.
+    """
+
+    request_timeout: pulumi.Input[int | None]
+    """Seconds for an answer, for its first part where it is streamed; unset = 600. At least 1,
+    at most 86400. Change: rolling.
+    """
+
+    fallbacks: pulumi.Input[Sequence[pulumi.Input[FallbackArgs]] | None]
+    """Who answers where a model fails, in this order. Change: rolling."""
+
+    token_rate_limiter: pulumi.Input[TokenRateLimiterArgs | None]
+    """Tokens that may pass: of the whole proxy, or of one route. Change: rolling."""
+
+    ai_guardrail_config: pulumi.Input[GuardrailConfigArgs | None]
+    """What may not pass. Change: rolling."""
+
+
+class FallbackArgs(TypedDict, total=False):
+    """A model that answers where the one that was asked for fails: AgentRun's way to name it."""
+
+    model_name: pulumi.Input[str | None]
+    """A public name of this proxy, or a name the service answers to. Change: rolling."""
+
+    model_service_name: pulumi.Input[str | None]
+    """A ModelService of the proxy's namespace. Change: rolling."""
+
+
+class TokenRateLimiterArgs(TypedDict, total=False):
+    """How many tokens, in and out together, may pass in each window of the clock."""
+
+    tps: pulumi.Input[int | None]
+    """Tokens per second. At least 1. Change: rolling."""
+
+    tpm: pulumi.Input[int | None]
+    """Tokens per minute. At least 1. Change: rolling."""
+
+    tph: pulumi.Input[int | None]
+    """Tokens per hour. At least 1. Change: rolling."""
+
+    tpd: pulumi.Input[int | None]
+    """Tokens per day. At least 1. Change: rolling."""
+
+
+class GuardrailConfigArgs(TypedDict, total=False):
+    """What may not pass, in requests and in replies. Checked inside the gateway."""
+
+    check_request: pulumi.Input[bool | None]
+    """Refuse requests before any upstream is called. Default: false. Change: rolling."""
+
+    check_response: pulumi.Input[bool | None]
+    """Refuse replies. They are read in full first: callers cannot stream. Default: false.
+    Change: rolling.
+    """
+
+    blocked_words: pulumi.Input[Sequence[pulumi.Input[str]] | None]
+    """Words that may not occur, whatever their case. Default: empty. Change: rolling."""
+
+    blocked_patterns: pulumi.Input[Sequence[pulumi.Input[str]] | None]
+    """Regular expressions that may not match. Default: empty. Change: rolling."""
+
+    block_on_sensitive_data: pulumi.Input[bool | None]
+    """Block payment cards, bank accounts, private keys, access keys and e-mail addresses.
+    Default: false. Change: rolling.
+    """
+
+    max_text_length: pulumi.Input[int | None]
+    """Longest text that may pass, in characters. At least 1. Change: rolling."""
+
+
+class ProxyConfigArgs(TypedDict, total=False):
+    """AgentRun's form of a proxy: upstreams that share one public name, the proxy's own."""
+
+    endpoints: pulumi.Input[Sequence[pulumi.Input[EndpointArgs]] | None]
+    """The upstreams. Default: empty. Change: rolling."""
+
+    policies: pulumi.Input[PoliciesArgs | None]
+    """What is done with every request of the proxy. Change: rolling."""
+
+
+class EndpointArgs(TypedDict, total=False):
+    """An upstream in AgentRun's form."""
+
+    model_service_name: pulumi.Input[str | ServiceReferenceArgs | None]
+    """A ModelService: of the same program, or the name of one. Change: rolling."""
+
+    base_url: pulumi.Input[str | None]
+    """An OpenAI-compatible base URL, where it is no ModelService. Change: rolling."""
+
+    model_names: pulumi.Input[Sequence[pulumi.Input[str]] | None]
+    """Names it is asked for, the first one under the proxy's name. Default: empty. Change:
+    rolling.
+    """
+
+    weight: pulumi.Input[int | None]
+    """Its share of the requests; unset = 1. At least 0, at most 1000000. Change: rolling."""
+
+    credential_name: pulumi.Input[str | None]
+    """Existing Secret with the key it is called with: `name` or `name/key`. Change: rolling."""
+
+
+class ApiKeyArgs(TypedDict, total=False):
+    """One caller: its key, what it may use and how much of it."""
+
+    key: pulumi.Input[str | None]
+    """The key, at least 16 characters. Always treated as a secret. Change: in_place."""
+
+    generate: pulumi.Input[GeneratedKeyArgs | None]
+    """Have the key made; it is an output then. Change: in_place."""
+
+    expires_at: pulumi.Input[str | None]
+    """Moment from which the key is refused, as RFC 3339. Change: in_place."""
+
+    models: pulumi.Input[KeyModelsArgs | None]
+    """Which models it may use. Change: in_place."""
+
+    limits: pulumi.Input[KeyLimitsArgs | None]
+    """How much it may use. Change: in_place."""
+
+
+class GeneratedKeyArgs(TypedDict, total=False):
+    """A key that is made here. It is an output, `generated_keys`, and stays the same."""
+
+    rotation: pulumi.Input[int | None]
+    """Another number makes another key. At least 1, at most 1000000. Default: 1. Change:
+    in_place.
+    """
+
+    overlap_seconds: pulumi.Input[int | None]
+    """How long the former key is good after a rotation. At least 0, at most 31536000. Default:
+    86400. Change: in_place.
+    """
+
+
+class KeyModelsArgs(TypedDict, total=False):
+    """Which models a key may use. What is denied is denied, whatever is allowed."""
+
+    allow: pulumi.Input[Sequence[pulumi.Input[str]] | None]
+    """Access names, with * for any characters; empty = all. Default: empty. Change: in_place."""
+
+    deny: pulumi.Input[Sequence[pulumi.Input[str]] | None]
+    """Access names that may not be used; wins over allow. Default: empty. Change: in_place."""
+
+
+class KeyLimitsArgs(TypedDict, total=False):
+    """How much of everything one key may use in each window of the clock."""
+
+    rpm: pulumi.Input[int | None]
+    """Requests per minute. At least 1. Change: in_place."""
+
+    tps: pulumi.Input[int | None]
+    """Tokens per second. At least 1. Change: in_place."""
+
+    tpm: pulumi.Input[int | None]
+    """Tokens per minute. At least 1. Change: in_place."""
+
+    tph: pulumi.Input[int | None]
+    """Tokens per hour. At least 1. Change: in_place."""
+
+    tpd: pulumi.Input[int | None]
+    """Tokens per day. At least 1. Change: in_place."""
+
+    token_quota: pulumi.Input[int | None]
+    """Tokens altogether, for the life of the key; needs Redis. At least 1. Change: in_place."""
+
+
+class RedisArgs(TypedDict, total=False):
+    """Where replicas count together. Without it each replica counts on its own."""
+
+    managed: pulumi.Input[bool | None]
+    """Run a small one beside the proxy, with a password and a disk. Default: false. Change:
+    rolling.
+    """
+
+    host: pulumi.Input[str | None]
+    """Host of an existing Redis (7 or later). Change: rolling."""
+
+    port: pulumi.Input[int | None]
+    """Its port. At least 1, at most 65535. Default: 6379. Change: rolling."""
+
+    tls: pulumi.Input[bool | None]
+    """Whether it is spoken to over TLS. Default: false. Change: rolling."""
+
+    credential_name: pulumi.Input[str | None]
+    """Existing Secret with its password: `name` or `name/key` (default key api_key). Change:
+    rolling.
+    """
+
+    storage_gib: pulumi.Input[float | None]
+    """Size of the managed one's disk, in GiB. More than 0, at most 1024. Default: 1. Change:
+    replace.
+    """
+
+    storage_class: pulumi.Input[str | None]
+    """Storage class of the managed one's disk; unset = the default. Change: replace."""
+
+    image: pulumi.Input[str | None]
+    """Image of the managed one; unset = redis:7.0.15. Change: rolling."""
+
+    on_failure: pulumi.Input[Literal["closed", "per_replica"] | None]
+    """While it cannot be reached: refuse what has limits, or count per replica. Default:
+    closed. Change: rolling.
+    """

@@ -6,17 +6,13 @@ life of a service, and the values a preview can already show. Pure; never touche
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from modelfleet.engines import ENGINE_RULES, pinned
 from modelfleet.errors import Problem
-from modelfleet.render import RENDERER_VERSION, pod_template_hash
-from modelfleet.render.planned import PLANNED
-from modelfleet.spec.rules import SPEC_RULES
+from modelfleet.resource_types import MODEL_SERVICE, ResourceSpec, ResourceType
 from modelfleet.spec.service import ModelServiceSpec
-from modelfleet.spec.transitions import problems_since
 from modelfleet.spec.tree import (
     UNKNOWN,
     IsUnknown,
@@ -29,18 +25,10 @@ from modelfleet.spec.tree import (
 from modelfleet.spec.validation import spec_of as _spec_of
 from modelfleet.spec.validation import validated
 
-RULES: Final = (*SPEC_RULES, *ENGINE_RULES)
-
 _IDENTITY: Final = {
     name: ModelServiceSpec.model_fields[name].default for name in ("namespace", "cluster")
 }
-"""Where a service is, written out also where it is the default: others refer to it."""
-
-
-_FORMULAS: Final = {
-    name: (tuple(tuple(path.split(".")) for path in paths), formula)
-    for name, (paths, formula) in PLANNED.items()
-}
+"""Where a resource is, written out also where it is the default: others refer to it."""
 
 
 @dataclass(frozen=True)
@@ -66,61 +54,78 @@ class Plan:
 def plan(
     inputs: Mapping[str, Any],
     *,
+    of: ResourceType = MODEL_SERVICE,
     prior: Mapping[str, Any] | None = None,
     rendered: Rendered | None = None,
     is_unknown: IsUnknown = never_unknown,
     unknown: object = None,
 ) -> Plan:
-    """Return the plan of the ModelService declared by ``inputs``.
+    """Return the plan of the resource declared by ``inputs``.
 
     ``prior`` is the declaration in force, for the defaults it has fixed, and ``rendered`` what was
     made of it; ``unknown`` is put where a value depends on one for which ``is_unknown`` holds.
     """
-    complete = {**_IDENTITY, **pinned(pruned(inputs), prior, is_unknown=is_unknown)}
-    result = validated(complete, is_unknown=is_unknown, rules=RULES)
-    since = problems_since(prior, complete, is_unknown=is_unknown)
+    complete = {**_IDENTITY, **of.pinned(pruned(inputs), prior, is_unknown=is_unknown)}
+    result = validated(complete, model=of.model, is_unknown=is_unknown, rules=of.rules)
+    since = of.problems_since(prior, complete, is_unknown=is_unknown)
     if problems := tuple(sorted({*result.problems, *since})):
         return Plan(inputs=dict(inputs), values={}, problems=problems)
     if (spec := result.spec) is not None:
         values = {
-            name: formula(*(value_in(result.values, path) for path in paths))
-            for name, (paths, formula) in _FORMULAS.items()
+            name: formula(*(value_in(result.values, path) for path in _steps(paths)))
+            for name, (paths, formula) in of.formulas.items()
         }
         secrets_stay = _secret_env(complete) == _secret_env(prior or {})
-        planned = _rendered(spec, rendered if secrets_stay else None)
+        planned = _rendered(spec, rendered if secrets_stay else None, of=of)
         values["renderer_version"] = planned.renderer_version
         values["pod_template_hash"] = planned.pod_template_hash
     else:
+
+        def value(path: Path) -> Any:
+            return value_at(complete, path, model=of.model, is_unknown=is_unknown)
+
         values = {
-            name: _value(paths, formula, complete, is_unknown=is_unknown, unknown=unknown)
-            for name, (paths, formula) in _FORMULAS.items()
+            name: _value([value(path) for path in _steps(paths)], formula, unknown=unknown)
+            for name, (paths, formula) in of.formulas.items()
         }
-        hosted = complete.get("deployment") is not None
-        values["renderer_version"] = _possible_version(rendered, hosted=hosted, unknown=unknown)
+        hosted = of is not MODEL_SERVICE or complete.get("deployment") is not None
+        values["renderer_version"] = _possible_version(
+            rendered, newest=of.renderer_version, hosted=hosted, unknown=unknown
+        )
         values["pod_template_hash"] = unknown if hosted else ""
     return Plan(inputs=complete, values=values, problems=())
 
 
 def spec_of(inputs: Mapping[str, Any]) -> ModelServiceSpec:
-    """Return the spec that fully known ``inputs`` declare, checked by every rule.
+    """Return the spec of the ModelService that fully known ``inputs`` declare, by every rule.
 
     Raises:
         SpecError: with every problem.
     """
-    return _spec_of(inputs, rules=RULES)
+    return _spec_of(inputs, model=ModelServiceSpec, rules=MODEL_SERVICE.rules)
 
 
-def _rendered(spec: ModelServiceSpec, running: Rendered | None) -> Rendered:
+def resource_spec_of(inputs: Mapping[str, Any], *, of: ResourceType) -> ResourceSpec:
+    """Return the spec of the resource that fully known ``inputs`` declare, by every rule.
+
+    Raises:
+        SpecError: with every problem.
+    """
+    return _spec_of(inputs, model=of.model, rules=of.rules)
+
+
+def _rendered(spec: ResourceSpec, running: Rendered | None, *, of: ResourceType) -> Rendered:
     """Return ``running`` while its pods can stay, else what the newest renderer makes of ``spec``.
 
     A new release of modelfleet so restarts nothing, and what it renders better comes with the next
     change that replaces pods anyway.
     """
     if running is not None:
-        same = pod_template_hash(spec, renderer_version=running.renderer_version)
+        same = of.template_hash(spec, renderer_version=running.renderer_version)
         if same == running.pod_template_hash:
             return running
-    return Rendered(RENDERER_VERSION, pod_template_hash(spec))
+    newest = of.renderer_version
+    return Rendered(newest, of.template_hash(spec, renderer_version=newest))
 
 
 def _secret_env(inputs: Mapping[str, Any]) -> Any:
@@ -129,24 +134,20 @@ def _secret_env(inputs: Mapping[str, Any]) -> Any:
     return (deployment.get("secret_env") or {}) if isinstance(deployment, Mapping) else {}
 
 
-def _possible_version(rendered: Rendered | None, *, hosted: bool, unknown: object) -> Any:
+def _possible_version(
+    rendered: Rendered | None, *, newest: int, hosted: bool, unknown: object
+) -> Any:
     """Return the renderer where it does not matter what is still unknown, else ``unknown``."""
-    if rendered is None or rendered.renderer_version == RENDERER_VERSION:
-        return RENDERER_VERSION
+    if rendered is None or rendered.renderer_version == newest:
+        return newest
     if hosted:
         return unknown
-    return RENDERER_VERSION if rendered.pod_template_hash else rendered.renderer_version
+    return newest if rendered.pod_template_hash else rendered.renderer_version
 
 
-def _value(
-    paths: tuple[Path, ...],
-    formula: Callable[..., Any],
-    inputs: Mapping[str, Any],
-    *,
-    is_unknown: IsUnknown,
-    unknown: object,
-) -> Any:
-    values = [
-        value_at(inputs, path, model=ModelServiceSpec, is_unknown=is_unknown) for path in paths
-    ]
+def _steps(paths: tuple[str, ...]) -> list[Path]:
+    return [tuple(path.split(".")) for path in paths]
+
+
+def _value(values: Sequence[Any], formula: Callable[..., Any], *, unknown: object) -> Any:
     return unknown if any(value is UNKNOWN for value in values) else formula(*values)

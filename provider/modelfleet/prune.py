@@ -11,14 +11,16 @@ from itertools import groupby
 from typing import Final
 
 from modelfleet import labels
-from modelfleet.cluster.mirror import key_of
+from modelfleet.cluster.mirror import Key, key_of
 from modelfleet.cluster.objects import (
+    CONFIG_MAP,
     DEPLOYMENT,
     NETWORK_POLICY,
     PERSISTENT_VOLUME_CLAIM,
     POD_DISRUPTION_BUDGET,
     SECRET,
     SERVICE,
+    STATEFUL_SET,
     Kind,
     Object,
     Ref,
@@ -29,22 +31,25 @@ from modelfleet.cluster.records import recorded_spec
 
 OWNED_KINDS: Final = (
     SECRET,
+    CONFIG_MAP,
     PERSISTENT_VOLUME_CLAIM,
     NETWORK_POLICY,
     SERVICE,
     POD_DISRUPTION_BUDGET,
+    STATEFUL_SET,
     DEPLOYMENT,
 )
-"""What a service may own, in the order of an apply."""
+"""What a resource may own, in the order of an apply."""
 
 
 @dataclass(frozen=True)
 class Orphan:
-    """Objects of one creation of one service, in the order of an apply.
+    """Objects of one creation of one resource, in the order of an apply.
 
     ``incarnation`` is ``""`` for objects that have lost theirs.
     """
 
+    kind: str
     namespace: str
     name: str
     incarnation: str
@@ -52,25 +57,25 @@ class Orphan:
 
     def __str__(self) -> str:
         objects = ", ".join(str(ref) for ref in self.refs)
-        return f"ModelService {self.namespace}/{self.name} ({objects})"
+        return f"{self.kind} {self.namespace}/{self.name} ({objects})"
 
 
-def orphans_of(objects: Iterable[Object], *, known: Mapping[str, Collection[str]]) -> list[Orphan]:
+def orphans_of(objects: Iterable[Object], *, known: Mapping[Key, Collection[str]]) -> list[Orphan]:
     """Return what ``objects`` of one owner are left over, by namespace and name.
 
-    ``known`` is what the state has: incarnations by ``namespace/name``. A service it does not have
+    ``known`` is what the state has: incarnations by resource. A service it does not have
     is left over whole. Of one it has, an object is that belongs neither to an incarnation of the
     state nor, where none of those is live, to the one that is, which the next ``up`` takes over;
     nor is in use by the live one, as half of it is after an interrupted replacement.
     """
     found = []
-    for (namespace, _, name), same in groupby(sorted(objects, key=key_of), key=key_of):
+    for key, same in groupby(sorted(objects, key=key_of), key=key_of):
         group = sorted(same, key=lambda obj: OWNED_KINDS.index(ref_of(obj).kind))
-        incarnations = known.get(f"{namespace}/{name}")
+        incarnations = known.get(key)
         left = group if incarnations is None else _left_over(group, incarnations)
         for incarnation in dict.fromkeys(map(_incarnation, left)):
             refs = tuple(ref_of(obj) for obj in left if _incarnation(obj) == incarnation)
-            found.append(Orphan(namespace, name, incarnation, refs))
+            found.append(Orphan(key.kind, key.namespace, key.name, incarnation, refs))
     return found
 
 

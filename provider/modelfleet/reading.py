@@ -40,8 +40,8 @@ from modelfleet.field_names import field_names_of
 from modelfleet.found import declared_in
 from modelfleet.prune import OWNED_KINDS
 from modelfleet.report import Report, Seen, report_of
+from modelfleet.resource_types import ResourceSpec
 from modelfleet.service import Service, service_alone
-from modelfleet.spec.service import ModelServiceSpec
 
 _PODS: Final = (POD, REPLICA_SET)
 
@@ -93,10 +93,12 @@ async def find_candidates(
     ]
 
 
-async def read_status(client: Client, namespace: str, name: str) -> Report | None:
-    """Return one service in full, None where there is none. Raises what the server refuses."""
+async def read_status(
+    client: Client, namespace: str, name: str, *, kind: str = KIND
+) -> Report | None:
+    """Return one resource in full, None where there is none. Raises what the server refuses."""
     seen, events, uid = await asyncio.gather(
-        _see(client, namespace, name),
+        _see(client, namespace, name, kind=kind),
         client.list(EVENT, namespace=namespace, slim=slim_event),
         _uid(client),
     )
@@ -123,6 +125,7 @@ async def read_service_logs(
     namespace: str,
     name: str,
     *,
+    kind: str = KIND,
     wanted: Wanted,
     pod: str | None,
     follow: bool,
@@ -135,18 +138,19 @@ async def read_service_logs(
     Raises:
         NotFoundError: there is no such service, or it has no such pod, or none at all.
     """
-    seen = await _see(client, namespace, name)
+    seen = await _see(client, namespace, name, kind=kind)
     if seen is None or seen.primary["kind"] != DEPLOYMENT.kind:
-        why = "there is no such service" if seen is None else "runs elsewhere: it has no logs here"
-        raise NotFoundError(f"{KIND} {namespace}/{name}", why)
-    refs = _chosen(seen, f"{KIND} {namespace}/{name}", pod=pod, follow=follow)
+        why = "there is none" if seen is None else "runs elsewhere: it has no logs here"
+        raise NotFoundError(f"{kind} {namespace}/{name}", why)
+    refs = _chosen(seen, f"{kind} {namespace}/{name}", pod=pod, follow=follow)
+    selector = _selector(kind, name)
 
     async def pods() -> Sequence[Ref]:
-        listing = await client.list(POD, namespace=namespace, label_selector=_selector(name))
+        listing = await client.list(POD, namespace=namespace, label_selector=selector)
         present = [ref_of(each) for each in listing.items]
         return [ref for ref in present if pod in (None, ref.name)]
 
-    container = labels.ENGINE_CONTAINER
+    container = labels.ENGINE_CONTAINER if kind == KIND else labels.GATEWAY_CONTAINER
     lines = (
         follow_logs(client, pods, container=container, wanted=wanted, on_notice=on_notice)
         if follow
@@ -158,13 +162,15 @@ async def read_service_logs(
             yield replace(line, text=masked(line.text, secrets))
 
 
-async def read_deletion(client: Client, namespace: str, name: str) -> Deletion | None:
-    """Return what a deletion of a service would take away, None where there is none.
+async def read_deletion(
+    client: Client, namespace: str, name: str, *, kind: str = KIND
+) -> Deletion | None:
+    """Return what a deletion of a resource would take away, None where there is none.
 
     Raises:
         ConflictError: what was declared cannot be read.
     """
-    seen, uid = await asyncio.gather(_see(client, namespace, name), _uid(client))
+    seen, uid = await asyncio.gather(_see(client, namespace, name, kind=kind), _uid(client))
     if seen is None:
         return None
     desired = declared_in(seen.primary)
@@ -196,12 +202,12 @@ async def wait_until_gone(
     return tuple(left)
 
 
-async def _see(client: Client, namespace: str, name: str) -> Seen | None:
-    selector = _selector(name)
+async def _see(client: Client, namespace: str, name: str, *, kind: str) -> Seen | None:
+    selector = _selector(kind, name)
     lists = await asyncio.gather(
         *(
-            _listed(client, kind, namespace, label_selector=selector)
-            for kind in (*OWNED_KINDS, *_PODS)
+            _listed(client, each, namespace, label_selector=selector)
+            for each in (*OWNED_KINDS, *_PODS)
         )
     )
     *owned, pods, replica_sets = lists
@@ -210,7 +216,7 @@ async def _see(client: Client, namespace: str, name: str) -> Seen | None:
     if not recorded:
         return None
     primary = recorded[-1]
-    spec: ModelServiceSpec | None
+    spec: ResourceSpec | None
     try:
         spec = declared_in(primary).spec
     except ConflictError:
@@ -247,9 +253,9 @@ async def _listed(
     return listing.items
 
 
-def _selector(name: str) -> str:
+def _selector(kind: str, name: str) -> str:
     return ",".join(
-        f"{key}={value}" for key, value in labels.selector(kind=KIND, name=name).items()
+        f"{key}={value}" for key, value in labels.selector(kind=kind, name=name).items()
     )
 
 

@@ -20,9 +20,8 @@ from modelfleet.cluster.reasons import FieldNames, Reason
 from modelfleet.cluster.records import recorded_spec
 from modelfleet.cluster.revisions import current_hash, hash_of
 from modelfleet.cluster.rollout import Rollout
-from modelfleet.render import planned_of
+from modelfleet.resource_types import ResourceSpec, type_of
 from modelfleet.service import READY, STOPPED, Service, service_of
-from modelfleet.spec.service import ModelServiceSpec
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class Seen:
     """
 
     primary: Object
-    spec: ModelServiceSpec | None
+    spec: ResourceSpec | None
     fields: FieldNames
     objects: Sequence[Object]
     pods: Sequence[Object] = ()
@@ -123,12 +122,16 @@ def report_of(seen: Seen, service: Service, *, diagnosis: Sequence[Reason]) -> R
     hosted = seen.primary["kind"] == DEPLOYMENT.kind
     return Report(
         service=service,
-        base_url=str(planned_of(seen.spec)["base_url"]) if seen.spec else "",
+        base_url=_base_url(seen.spec) if seen.spec else "",
         rollout=Rollout.of(seen.primary) if hosted else None,
         diagnosis=tuple(diagnosis),
         pods=tuple(_pods(seen)),
         events=_events(seen),
     )
+
+
+def _base_url(spec: ResourceSpec) -> str:
+    return str(type_of(spec.kind).planned_of(spec)["base_url"])
 
 
 def _pods(seen: Seen) -> Iterable[PodReport]:

@@ -55,11 +55,11 @@ async def wait_until_ready(
     Raises:
         NotReadyError: with a diagnosis; it failed, or its time is up.
     """
-    spec, deployment = desired.spec, desired.spec.deployment
-    if deployment is None:
+    spec = desired.spec
+    if not spec.hosted:
         raise ProviderBugError(f"{desired.subject} is external: there is nothing to wait for.")
     seconds = timeout_seconds or spec.wait.timeout_seconds
-    seconds = seconds or deployment.startup_seconds + SECONDS_BEYOND_STARTUP
+    seconds = seconds or spec.startup_seconds + SECONDS_BEYOND_STARTUP
     try:
         outcome = await services.until(
             primary,
@@ -78,7 +78,7 @@ async def wait_until_ready(
         services.pods(primary),
         outcome.reasons,
         fields=field_names_of(spec),
-        secrets=[value.get_secret_value() for value in deployment.secret_env.values()],
+        secrets=spec.secret_values,
     )
     told = f"is not ready after {seconds:g} s." if isinstance(outcome, Waiting) else "failed."
     raise NotReadyError(desired.subject, (told, *sentences(reasons)), live=live)

@@ -1,4 +1,4 @@
-"""Writing and removing one service: what is written, waited for, taken back, and deleted.
+"""Writing and removing one resource: what is written, waited for, taken back, and deleted.
 
 Which objects it has is for ``desired``; whether they may be touched is for ``cluster``. Every verb
 verifies first that the cluster is the one that is meant.
@@ -6,7 +6,6 @@ verifies first that the cluster is the one that is meant.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -16,12 +15,11 @@ from modelfleet.cluster.apply import Change, apply_objects
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.delete import delete_objects
 from modelfleet.cluster.live import LiveObjects, LiveServices
-from modelfleet.cluster.objects import PERSISTENT_VOLUME_CLAIM, Object, Ref, ref_of
+from modelfleet.cluster.objects import Object, Ref, ref_of
 from modelfleet.cluster.readiness import Outcome
-from modelfleet.desired import KIND, Desired, refuse_newer_record
+from modelfleet.desired import Desired, Kept, refuse_newer_record
 from modelfleet.errors import ClusterError, ConflictError, NotReadyError, UnavailableError
-from modelfleet.render.secret import hash_key_in
-from modelfleet.spec.service import ModelServiceSpec
+from modelfleet.resource_types import ResourceSpec
 from modelfleet.waiting import Progress, wait_until_ready
 
 OnFailure = Literal["keep", "rollback"]
@@ -60,7 +58,7 @@ class Writer:
                 desired, written=written, timeout_seconds=timeout_seconds, progress=progress
             )
             if not desired.spec.hosted or desired.spec.wait.until == "accepted":
-                await self._delete_former_claims(desired)
+                await self._delete_former_variants(desired)
                 return primary, None
             ready = await wait_until_ready(
                 self.client,
@@ -70,7 +68,7 @@ class Writer:
                 timeout_seconds=timeout_seconds,
                 progress=progress,
             )
-            await self._delete_former_claims(desired)
+            await self._delete_former_variants(desired)
             return ready
         except ClusterError as error:
             if not _is_half_done(error, written, desired=desired):
@@ -95,7 +93,7 @@ class Writer:
         """
         going = await delete_objects(
             self.client,
-            [*await self._claims(desired), *desired.refs],
+            [*await self._variants(desired), *desired.refs],
             owners=desired.ownership.owners,
             incarnation=desired.incarnation or None,
         )
@@ -125,7 +123,8 @@ class Writer:
     ) -> Object:
         """Apply every object, remove those the spec no longer has; return the primary one.
 
-        A claim that it no longer has is still mounted, and needed if this does not work out.
+        A claim or configuration that it no longer has is still mounted, and needed if this does not
+        work out.
         """
 
         def done(change: Change) -> None:
@@ -134,7 +133,7 @@ class Writer:
 
         objects = desired.objects(
             cluster_uid=await verified_uid(self.client, desired.cluster_uid, cluster=self.cluster),
-            hash_key=await self._hash_key(desired),
+            kept=await self._kept(desired),
         )
         changes = await apply_objects(
             self.client,
@@ -156,13 +155,13 @@ class Writer:
             )
         return changes[-1].live
 
-    async def _delete_former_claims(self, desired: Desired) -> None:
-        """Delete what was the cache before another class or access mode was declared for it."""
-        if not desired.had_claims:
+    async def _delete_former_variants(self, desired: Desired) -> None:
+        """Delete the cache of another class or access mode, the configuration of former pods."""
+        if not desired.had_variants:
             return
         await delete_objects(
             self.client,
-            [ref for ref in await self._claims(desired) if ref != desired.claim_ref],
+            [ref for ref in await self._variants(desired) if ref != desired.variant_ref],
             owners=desired.ownership.owners,
             incarnation=desired.incarnation,
         )
@@ -184,7 +183,7 @@ class Writer:
                     told = "It was removed again."
                 else:
                     await self._write(before, written=[])
-                    await self._delete_former_claims(before)
+                    await self._delete_former_variants(before)
                     told = "It was put back."
                 taken_back = True
             except (ClusterError, NotReadyError) as error:
@@ -192,22 +191,21 @@ class Writer:
         reasons = (*failure.reasons, told)
         return NotReadyError(failure.subject, reasons, live=failure.live, taken_back=taken_back)
 
-    async def _claims(self, desired: Desired) -> Sequence[Ref]:
-        """Return the claims of the service: one, or several where an update was interrupted."""
-        selector = labels.selector(kind=KIND, name=desired.spec.model_service_name)
-        claims = await self.client.list(
-            PERSISTENT_VOLUME_CLAIM,
+    async def _variants(self, desired: Desired) -> Sequence[Ref]:
+        """Return its claims or configurations: one, or several where an update was interrupted."""
+        selector = labels.selector(kind=desired.spec.kind, name=desired.spec.name)
+        variants = await self.client.list(
+            desired.variant_kind,
             namespace=desired.spec.namespace,
             label_selector=",".join(f"{key}={value}" for key, value in selector.items()),
         )
-        return [ref_of(claim) for claim in claims.items]
+        return [ref_of(each) for each in variants.items]
 
-    async def _hash_key(self, desired: Desired) -> bytes:
-        """Return the key of the secrets' hashes: random, and kept beside the secrets."""
-        deployment = desired.spec.deployment
-        if deployment is None or not deployment.secret_env:
-            return b""
-        return hash_key_in(await self.client.get(desired.env_secret_ref)) or os.urandom(32)
+    async def _kept(self, desired: Desired) -> Kept:
+        """Return what is random and kept beside the secrets, made anew where there is none yet."""
+        if not desired.keeps:
+            return Kept()
+        return desired.kept_in(await self.client.get(desired.keeper_ref))
 
 
 async def verified_uid(client: Client, expected: str, *, cluster: str) -> str:
@@ -241,5 +239,5 @@ def _is_half_done(error: ClusterError, written: Sequence[Change], *, desired: De
     return changed or error.maybe_written or is_silent
 
 
-def _deletion_seconds(spec: ModelServiceSpec) -> float:
-    return (spec.deployment.drain_seconds if spec.deployment else 0) + SECONDS_TO_DELETE
+def _deletion_seconds(spec: ResourceSpec) -> float:
+    return spec.drain_seconds + SECONDS_TO_DELETE

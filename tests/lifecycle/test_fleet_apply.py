@@ -37,6 +37,7 @@ from modelfleet.cluster.kubeconfig import load_access
 from modelfleet.cluster.objects import DEPLOYMENT, SECRET, Object, Ref
 from modelfleet.cluster.records import record_of
 from modelfleet.cluster.tls import tls_context
+from modelfleet.desired import Kept
 from modelfleet.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -76,7 +77,7 @@ async def test_a_create_goes_on_where_an_interrupted_one_stopped(
     declared = hosted(namespace, {"secret_env": {"TOKEN": "hush"}})
     interrupted = desired(declared)
     uid = await fleet.client.cluster_uid()
-    objects = interrupted.objects(cluster_uid=uid, hash_key=b"key")[:count]
+    objects = interrupted.objects(cluster_uid=uid, kept=Kept(hash_key=b"key"))[:count]
     await apply_objects(fleet.client, objects, ownership=interrupted.ownership)
 
     again = desired(declared)

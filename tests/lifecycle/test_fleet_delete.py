@@ -25,6 +25,7 @@ from fleets import (
 )
 
 from modelfleet.cluster.apply import apply_objects
+from modelfleet.desired import Kept
 from modelfleet.errors import ConfigError, NotReadyError
 from modelfleet.fleet import Fleet
 from modelfleet.local.api import Api
@@ -114,7 +115,7 @@ async def test_what_the_state_does_not_have_is_listed_and_pruned(
     theirs = replace(theirs, spec=theirs.spec.model_copy(update={"model_service_name": "theirs"}))
     for service in (kept, lost, theirs):
         await fleet.apply(service)
-    known = {kept.id: {kept.incarnation}}
+    known = {kept.key: {kept.incarnation}}
 
     async def orphans() -> list[str]:
         found = await fleet.orphans(OWNER, known=known)
@@ -148,7 +149,7 @@ async def test_an_interrupted_replacement_leaves_nothing_that_may_be_pruned(
     await fleet.apply(first)
     second = desired(hosted(namespace))
     uid = await fleet.client.cluster_uid()
-    half = second.objects(cluster_uid=uid, hash_key=b"")[:2]
+    half = second.objects(cluster_uid=uid, kept=Kept())[:2]
     await apply_objects(fleet.client, half, ownership=second.ownership)
-    orphans = await fleet.orphans(OWNER, known={first.id: {first.incarnation}})
+    orphans = await fleet.orphans(OWNER, known={first.key: {first.incarnation}})
     assert [each for each in orphans if each.namespace == namespace] == []

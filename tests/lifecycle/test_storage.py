@@ -21,6 +21,7 @@ from modelfleet.cluster.objects import (
     Object,
     Ref,
 )
+from modelfleet.desired import Kept
 from modelfleet.errors import ForbiddenError, ImmutableFieldError, NotReadyError
 from modelfleet.fleet import Desired, Fleet
 from modelfleet.local.api import Api
@@ -192,7 +193,7 @@ async def test_a_deletion_finds_the_claim_that_an_interrupted_update_has_left(
     first = desired(hosted(namespace, cached(volume("fast"))))
     await fleet.apply(first)
     moved = updated(first, hosted(namespace, cached("slow")))
-    objects = moved.objects(cluster_uid="", hash_key=b"")
+    objects = moved.objects(cluster_uid="", kept=Kept())
     claims = [each for each in objects if each["kind"] == "PersistentVolumeClaim"]
     await apply_objects(fleet.client, claims, ownership=moved.ownership)
     await until_claims_are(fleet, namespace, claim_of(first), claim_of(moved))

@@ -20,7 +20,9 @@ def _new_run(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def problems(resource: str, service_id: object, *, cluster: object = "default") -> list[str]:
-    found = declared_twice(cluster=cluster, service_id=service_id, urn=URN + resource)
+    found = declared_twice(
+        "model_service_name", cluster=cluster, resource_id=service_id, urn=URN + resource
+    )
     return [str(problem) for problem in found]
 
 

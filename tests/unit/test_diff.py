@@ -25,10 +25,10 @@ from declarations import (
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from modelfleet.diff import Change, diff, has_downtime, heaviest
+from modelfleet.diff import Change, diff, heaviest
 from modelfleet.render import pod_template_of
+from modelfleet.resource_types import has_downtime
 from modelfleet.spec import ModelServiceSpec
-from modelfleet.spec.deployment import DeploymentSpec
 from modelfleet.spec.fields import ChangeClass
 from modelfleet.spec.tree import pruned
 
@@ -318,17 +318,16 @@ def test_it_is_empty_for_equals_and_the_same_fields_either_way(
 def test_there_is_downtime_exactly_where_no_old_pod_has_to_stay(
     replicas: int, surge: int | None, unavailable: int | None
 ) -> None:
-    deployment = DeploymentSpec.model_validate(
-        {
-            **HOSTED["deployment"],
-            "replicas": replicas,
-            "strategy": {"max_surge": surge, "max_unavailable": unavailable},
-        }
-    )
+    deployment = {
+        **HOSTED["deployment"],
+        "replicas": replicas,
+        "strategy": {"max_surge": surge, "max_unavailable": unavailable},
+    }
+    spec = ModelServiceSpec.model_validate({**HOSTED, "deployment": deployment})
     missing = unavailable
     if missing is None:
         missing = 1 if replicas > 1 or surge == 0 else 0
-    assert has_downtime(deployment, deployment) == (0 < replicas <= missing)
+    assert has_downtime(spec, spec) == (0 < replicas <= missing)
 
 
 # Unknown values

@@ -8,12 +8,17 @@ from typing import Any
 
 import pytest
 
-from modelfleet.adapters.cli.pulumi_state import TYPE, KnownService, Stack
+from modelfleet.adapters.cli.pulumi_state import TYPE_PREFIX, KnownResource, Stack
 
 
 def resource(name: str, **fields: Any) -> dict[str, Any]:
     outputs = {"cluster_uid": "1-2-3", "incarnation": "abc"}
-    return {"type": TYPE, "id": f"models/{name}", "outputs": outputs, **fields}
+    return {
+        "type": f"{TYPE_PREFIX}ModelService",
+        "id": f"models/{name}",
+        "outputs": outputs,
+        **fields,
+    }
 
 
 def test_what_a_program_only_looks_up_is_none_of_its_services(
@@ -27,6 +32,12 @@ def test_what_a_program_only_looks_up_is_none_of_its_services(
     pulumi.write_text(f"#!/bin/sh\nexec /bin/cat {tmp_path}/state.json\n")
     pulumi.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert Stack("dev", tmp_path).services() == [
-        KnownService(cluster="default", cluster_uid="1-2-3", id="models/ours", incarnation="abc")
+    assert Stack("dev", tmp_path).resources() == [
+        KnownResource(
+            kind="ModelService",
+            cluster="default",
+            cluster_uid="1-2-3",
+            id="models/ours",
+            incarnation="abc",
+        )
     ]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from modelfleet import labels
+from modelfleet.cluster.mirror import Key
 from modelfleet.prune import orphans_of
 
 KINDS = {
@@ -71,7 +72,7 @@ def whole(incarnation: str, *, name: str = "qwen") -> list[dict[str, Any]]:
 
 def found(objects: list[dict[str, Any]], *known: str) -> list[str]:
     """Return the orphans, where the state has ``known`` incarnations of models/qwen, if any."""
-    state = {"models/qwen": set(known)} if known else {}
+    state = {Key("models", "ModelService", "qwen"): set(known)} if known else {}
     return [f"{each.incarnation}: {each}" for each in orphans_of(objects, known=state)]
 
 

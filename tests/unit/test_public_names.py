@@ -29,7 +29,7 @@ def test_every_error_and_every_argument_type_is_public() -> None:
         for name, member in vars(errors).items()
         if inspect.isclass(member) and issubclass(member, errors.ModelFleetError)
     }
-    others = {"ModelService", "Problem"}
+    others = {"ModelProxy", "ModelService", "Problem"}
     assert set(modelfleet.__all__) == raised | set(inputs.__all__) | others
 
 

@@ -25,7 +25,7 @@ from pulumi.runtime.settings import SETTINGS
 from pulumi.runtime.stack import run_pulumi_func
 
 from modelfleet import ModelService
-from modelfleet.resources import stack_owner
+from modelfleet.registration import stack_owner
 
 SECRET_MARK = "4dabf18193072939515e22adb298388d"
 

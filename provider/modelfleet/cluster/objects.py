@@ -47,6 +47,7 @@ SECRET: Final = Kind("v1", "Secret", "secrets")
 CONFIG_MAP: Final = Kind("v1", "ConfigMap", "configmaps")
 PERSISTENT_VOLUME_CLAIM: Final = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 DEPLOYMENT: Final = Kind("apps/v1", "Deployment", "deployments")
+STATEFUL_SET: Final = Kind("apps/v1", "StatefulSet", "statefulsets")
 REPLICA_SET: Final = Kind("apps/v1", "ReplicaSet", "replicasets")
 NETWORK_POLICY: Final = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 POD_DISRUPTION_BUDGET: Final = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
@@ -63,6 +64,7 @@ KINDS: Final[dict[tuple[str, str], Kind]] = {
         CONFIG_MAP,
         PERSISTENT_VOLUME_CLAIM,
         DEPLOYMENT,
+        STATEFUL_SET,
         REPLICA_SET,
         NETWORK_POLICY,
         POD_DISRUPTION_BUDGET,

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from modelfleet.codegen.reference import reference_text
 from modelfleet.codegen.typed_dicts import typed_dicts_text
-from modelfleet.resources import ModelService
-from modelfleet.spec import ModelServiceSpec
+from modelfleet.resources import ModelProxy, ModelService
+from modelfleet.spec import ModelProxySpec, ModelServiceSpec
 
 CHECKOUT = Path(__file__).parents[3]
 
@@ -22,10 +22,14 @@ CHECKOUT = Path(__file__).parents[3]
 def generated() -> Iterator[tuple[Path, str]]:
     """Yield each generated file's path within the checkout and the text it must have."""
     inputs = Path("provider/modelfleet/inputs.py")
-    yield inputs, formatted(typed_dicts_text([ModelServiceSpec]), path=inputs)
+    yield inputs, formatted(typed_dicts_text([ModelServiceSpec, ModelProxySpec]), path=inputs)
     yield (
         Path("docs/reference/model-service.md"),
         reference_text(ModelServiceSpec, resource=ModelService),
+    )
+    yield (
+        Path("docs/reference/model-proxy.md"),
+        reference_text(ModelProxySpec, resource=ModelProxy),
     )
 
 

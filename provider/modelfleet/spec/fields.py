@@ -31,6 +31,9 @@ class ChangeClass(StrEnum):
         return list(ChangeClass).index(self)
 
 
+ANY: Final = "*"
+"""Stands for every key of a map in the path of a secret."""
+
 CHANGE: Final = "change"
 """Key under which a field's change class stands in its JSON schema."""
 

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from modelfleet.spec.api_keys import ApiKey, KeyName
 from modelfleet.spec.fields import (
+    ANY,
     ChangeClass,
     Int,
     NamespaceName,
@@ -52,7 +53,11 @@ ProxyName = Annotated[
 ]
 LiteLLMVersion = Annotated[
     str,
-    text(r"^[0-9]+\.[0-9]+\.[0-9]+$", says="must be a release of LiteLLM such as 1.108.10"),
+    text(
+        r"^[0-9]+\.[0-9]+\.[0-9]+$",
+        says="must be a release of LiteLLM such as 1.108.10",
+        max_length=32,
+    ),
 ]
 HostName = Annotated[
     str,
@@ -103,6 +108,8 @@ class ModelProxySpec(SpecModel):
     """
 
     kind: ClassVar[Literal["ModelProxy"]] = "ModelProxy"
+    name_field: ClassVar[str] = "model_proxy_name"
+    secrets: ClassVar[tuple[tuple[str, ...], ...]] = (("api_keys", ANY, "key"),)
 
     model_proxy_name: ProxyName = declared(
         change=REPLACE,
@@ -198,3 +205,19 @@ class ModelProxySpec(SpecModel):
     def hosted(self) -> bool:
         """Return True: a proxy always runs on Kubernetes."""
         return True
+
+    @property
+    def startup_seconds(self) -> int:
+        """Return how long its pods may take to start."""
+        return STARTUP_SECONDS
+
+    @property
+    def drain_seconds(self) -> int:
+        """Return how long requests may go on in its pods once they are to stop."""
+        return DRAIN_SECONDS
+
+    @property
+    def secret_values(self) -> tuple[str, ...]:
+        """Return the declared keys in plain text: what no message may show."""
+        keys = (each.key for each in self.api_keys.values())
+        return tuple(key.get_secret_value() for key in keys if key is not None)

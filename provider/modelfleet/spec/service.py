@@ -171,6 +171,11 @@ class ModelServiceSpec(SpecModel):
     """
 
     kind: ClassVar[Literal["ModelService"]] = "ModelService"
+    name_field: ClassVar[str] = "model_service_name"
+    secrets: ClassVar[tuple[tuple[str, ...], ...]] = (
+        ("provider_settings", "api_key"),
+        ("deployment", "secret_env"),
+    )
 
     model_service_name: ResourceName = declared(
         change=REPLACE,
@@ -231,3 +236,19 @@ class ModelServiceSpec(SpecModel):
     def hosted(self) -> bool:
         """Return whether the service runs on Kubernetes."""
         return self.deployment is not None
+
+    @property
+    def startup_seconds(self) -> int:
+        """Return how long its pods may take to start."""
+        return self.deployment.startup_seconds if self.deployment else 0
+
+    @property
+    def drain_seconds(self) -> int:
+        """Return how long requests may go on in its pods once they are to stop."""
+        return self.deployment.drain_seconds if self.deployment else 0
+
+    @property
+    def secret_values(self) -> tuple[str, ...]:
+        """Return the secrets that its pods hold, in plain text: what no message may show."""
+        held = self.deployment.secret_env.values() if self.deployment else ()
+        return tuple(value.get_secret_value() for value in held)

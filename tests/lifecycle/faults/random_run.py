@@ -22,6 +22,7 @@ from modelfleet import labels
 from modelfleet.cluster.access import Access
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.objects import KINDS, Kind, Object, Ref, ref_of
+from modelfleet.desired import Kept
 from modelfleet.errors import (
     AlreadyExistsError,
     ClusterError,
@@ -196,7 +197,7 @@ class Run:
 
     async def _refs(self, fleet: Fleet, desired: Desired) -> set[Ref]:
         uid = await fleet.client.cluster_uid()
-        return {ref_of(obj) for obj in desired.objects(cluster_uid=uid, hash_key=b"key")}
+        return {ref_of(obj) for obj in desired.objects(cluster_uid=uid, kept=Kept(hash_key=b"key"))}
 
     async def _has_exactly(self, expected: set[Ref], *, beside: Collection[Ref] = ()) -> None:
         """The owner has what its state has, and nothing else; what is going is waited for.

@@ -68,7 +68,7 @@ async def killed(
 
 
 async def orphans(fleet: Fleet, namespace: str, *known: Desired) -> list[Orphan]:
-    found = await fleet.orphans(OWNER, known={each.id: {each.incarnation} for each in known})
+    found = await fleet.orphans(OWNER, known={each.key: {each.incarnation} for each in known})
     return [each for each in found if each.namespace == namespace]
 
 

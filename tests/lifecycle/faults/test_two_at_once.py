@@ -15,6 +15,7 @@ from faults.faulty_fleet import Through
 from faults.raw_http import Request
 from modelfleet import labels
 from modelfleet.cluster.client import Client
+from modelfleet.cluster.mirror import Key
 from modelfleet.errors import AlreadyExistsError, ModelFleetError
 from modelfleet.fleet import Desired, Fleet
 from modelfleet.service import Service
@@ -111,7 +112,7 @@ async def test_two_runs_of_one_stack_at_once_leave_what_the_next_run_converges(
     incarnations = {service.incarnation for service in saved}
     listed = await fleet.list(namespace=namespace, owner=OWNER)
     assert {each.incarnation for each in listed} == incarnations
-    known = {f"{namespace}/{each.name}": {each.incarnation} for each in listed}
+    known = {Key(namespace, "ModelService", each.name): {each.incarnation} for each in listed}
     orphans = await fleet.orphans(OWNER, known=known)
     assert [each for each in orphans if each.namespace == namespace] == []
 

@@ -50,14 +50,14 @@ def delete(
 
     deletion = ask_fleet(asked, kubeconfig=kubeconfig, context=context)
     if deletion.desired.spec.deletion_protection:
-        raise protection_error(deletion.desired.id, verb="deleted")
+        raise protection_error(deletion.desired.spec.kind, deletion.desired.id, verb="deleted")
     for line in consequences_of(deletion):
         typer.echo(line, err=output is Output.JSON)
     if not yes:
         _confirm(deletion)
-    deployment = deletion.desired.spec.deployment
-    if deletion.pods and deployment and deployment.drain_seconds:
-        typer.echo(f"Deleting. Its pods have {deployment.drain_seconds:g} s to end.", err=True)
+    drain_seconds = deletion.desired.spec.drain_seconds
+    if deletion.pods and drain_seconds:
+        typer.echo(f"Deleting. Its pods have {drain_seconds:g} s to end.", err=True)
 
     async def deleted(fleet: Fleet) -> None:
         await fleet.delete(deletion.desired)

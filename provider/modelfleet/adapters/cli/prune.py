@@ -12,7 +12,8 @@ import typer
 
 from modelfleet.adapters.cli.connection import ask_clusters
 from modelfleet.adapters.cli.options import Context, Kubeconfig, Output, OutputOption
-from modelfleet.adapters.cli.pulumi_state import KnownService, Stack
+from modelfleet.adapters.cli.pulumi_state import KnownResource, Stack
+from modelfleet.cluster.mirror import Key
 from modelfleet.clusters import DEFAULT, ClusterConfig, Clusters
 from modelfleet.prune import Orphan
 
@@ -33,14 +34,14 @@ def prune(
     Not while an up of that stack is running: what that creates is not in the state yet.
     """
     known_stack = Stack(stack, cwd)
-    services = known_stack.services()
+    resources = known_stack.resources()
     whose = owner or known_stack.owner()
     configured = Clusters.configured(known_stack.clusters())
     if kubeconfig is not None or context is not None:
         configured = Clusters({DEFAULT: ClusterConfig(kubeconfig=kubeconfig, context=context)})
         names = [DEFAULT]
     else:
-        used = {*configured.names, *(each.cluster for each in services)}
+        used = {*configured.names, *(each.cluster for each in resources)}
         names = sorted(used or {DEFAULT})
 
     async def pruned(clusters: Clusters) -> list[Orphan]:
@@ -51,7 +52,7 @@ def prune(
             # By what the cluster is, not by its name: two names may stand for one cluster, and what
             # is known under the one would look left over under the other.
             if uid not in found:
-                known = _known(each for each in services if each.cluster_uid in (uid, ""))
+                known = _known(each for each in resources if each.cluster_uid in (uid, ""))
                 found[uid] = list(await fleet.orphans(whose, known=known))
                 for orphan in found[uid] if yes else ():
                     await fleet.prune(orphan, owner=whose)
@@ -69,16 +70,18 @@ def prune(
         typer.echo(f"{len(orphans)} left over. Delete with: modelfleet prune --stack {stack} --yes")
 
 
-def _known(services: Iterable[KnownService]) -> dict[str, set[str]]:
-    """Return the incarnations by id; a service that is to be replaced has two in a state."""
-    known: dict[str, set[str]] = defaultdict(set)
-    for each in services:
-        known[each.id].add(each.incarnation)
+def _known(resources: Iterable[KnownResource]) -> dict[Key, set[str]]:
+    """Return the incarnations by resource; what is to be replaced has two in a state."""
+    known: dict[Key, set[str]] = defaultdict(set)
+    for each in resources:
+        namespace, _, name = each.id.partition("/")
+        known[Key(namespace, each.kind, name)].add(each.incarnation)
     return known
 
 
 def _document(orphan: Orphan, *, is_deleted: bool) -> dict[str, Any]:
     return {
+        "kind": orphan.kind,
         "namespace": orphan.namespace,
         "name": orphan.name,
         "incarnation": orphan.incarnation,

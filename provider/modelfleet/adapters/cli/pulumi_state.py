@@ -1,4 +1,4 @@
-"""What a Pulumi stack knows: its services, its owner, its clusters. Asks the user's ``pulumi``.
+"""What a Pulumi stack knows: its resources, its owner, its clusters. Asks the user's ``pulumi``.
 
 Reads only.
 """
@@ -16,16 +16,18 @@ import yaml
 
 from modelfleet.errors import ConfigError
 
-TYPE: Final = "pulumi-python:dynamic/modelfleet:ModelService"
+TYPE_PREFIX: Final = "pulumi-python:dynamic/modelfleet:"
+"""What the types of our resources begin with; their kind follows."""
 
 
 @dataclass(frozen=True)
-class KnownService:
-    """A service that a state has, and the creation of it that the state means.
+class KnownResource:
+    """A service or proxy that a state has, and the creation of it that the state means.
 
     ``cluster`` is the logical name; ``cluster_uid`` the cluster it really is on.
     """
 
+    kind: str
     cluster: str
     cluster_uid: str
     id: str
@@ -39,10 +41,10 @@ class Stack:
     name: str
     folder: Path
 
-    def services(self) -> list[KnownService]:
-        """Return the ModelServices of the state, those of interrupted runs included."""
+    def resources(self) -> list[KnownResource]:
+        """Return our resources of the state, those of interrupted runs included."""
         deployment = json.loads(self._pulumi("stack", "export")).get("deployment") or {}
-        return list(_services(deployment))
+        return list(_resources(deployment))
 
     def owner(self) -> str:
         """Return the owner that a program of this stack passes."""
@@ -89,12 +91,14 @@ class Stack:
         return result.stdout
 
 
-def _services(deployment: dict[str, Any]) -> Iterator[KnownService]:
+def _resources(deployment: dict[str, Any]) -> Iterator[KnownResource]:
     for resource in deployment.get("resources") or ():
         # What a program only looks up (``ModelService.get``) is external to its stack.
-        if resource.get("type") == TYPE and not resource.get("external"):
+        prefix, _, kind = str(resource.get("type")).rpartition(":")
+        if f"{prefix}:" == TYPE_PREFIX and not resource.get("external"):
             outputs = resource.get("outputs") or {}
-            yield KnownService(
+            yield KnownResource(
+                kind=kind,
                 cluster=str(outputs.get("cluster") or "default"),
                 cluster_uid=str(outputs.get("cluster_uid", "")),
                 id=str(resource.get("id", "")),

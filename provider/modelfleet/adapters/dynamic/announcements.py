@@ -15,28 +15,36 @@ from modelfleet.adapters.dynamic import engine_link
 from modelfleet.adapters.dynamic.calls import Call, calling_request
 from modelfleet.adapters.dynamic.state import DRIFT, OWNER, POD_TEMPLATE_HASH, RENDERER, renderer_of
 from modelfleet.diff import WORDS, Change, heaviest
-from modelfleet.render.history import summaries
+from modelfleet.resource_types import MODEL_SERVICE, ResourceType
 from modelfleet.spec.fields import ChangeClass
 
 SETTLED_SECONDS: Final = 3.0
 
 
 def announce(
-    changes: Sequence[Change], *, olds: Mapping[str, Any], news: Mapping[str, Any]
+    changes: Sequence[Change],
+    *,
+    olds: Mapping[str, Any],
+    news: Mapping[str, Any],
+    of: ResourceType = MODEL_SERVICE,
 ) -> None:
     """Say beside the resource what the update will do, if it will do anything."""
-    text = announcement_of(changes, olds=olds, news=news)
+    text = announcement_of(changes, olds=olds, news=news, of=of)
     call = calling_request()
     if text and call is not None:
         engine_link.log("info", text, urn=call.urn)
 
 
 def announcement_of(
-    changes: Sequence[Change], *, olds: Mapping[str, Any], news: Mapping[str, Any]
+    changes: Sequence[Change],
+    *,
+    olds: Mapping[str, Any],
+    news: Mapping[str, Any],
+    of: ResourceType = MODEL_SERVICE,
 ) -> str:
     """Return what an update will do, heaviest fields first, ``""`` where it will do nothing."""
     told = [*_other_changes(changes, olds=olds, news=news), *_field_changes(changes)]
-    return "; ".join([*told, *_renderer_change(olds, news)])
+    return "; ".join([*told, *_renderer_change(olds, news, of)])
 
 
 class Progress:
@@ -95,13 +103,15 @@ def _field_changes(changes: Sequence[Change]) -> list[str]:
     return [f"{WORDS[heavy]}: {fields}"]
 
 
-def _renderer_change(olds: Mapping[str, Any], news: Mapping[str, Any]) -> list[str]:
+def _renderer_change(
+    olds: Mapping[str, Any], news: Mapping[str, Any], of: ResourceType
+) -> list[str]:
     if not isinstance(news.get(RENDERER), int | float):
         return []  # the first, which nothing returns to, or not known yet
     before, after = renderer_of(olds), renderer_of(news)
     if before == after:
         return []
-    since = ", and ".join(summaries(after=before, until=after))
+    since = ", and ".join(of.summaries(after=before, until=after))
     return [f"with that {RENDERER} {before} → {after}: {since}"]
 
 

@@ -1,4 +1,4 @@
-"""One service, one resource: two resources of a program must not mean the same service.
+"""One service, one resource: two resources of a program must not mean the same one.
 
 A cluster cannot tell: both have the same owner, so the second would change what the first has made,
 and taking either out of the program would delete it under the other. The engine has every resource
@@ -11,20 +11,23 @@ from collections.abc import Iterator
 
 from modelfleet.errors import Problem
 
-_urns: dict[tuple[str, str], str] = {}
+_urns: dict[tuple[str, str, str], str] = {}
 
 
-def declared_twice(*, cluster: object, service_id: object, urn: str) -> Iterator[Problem]:
-    """Yield the problem that another resource than ``urn`` declares the same service.
+def declared_twice(
+    name_field: str, *, cluster: object, resource_id: object, urn: str
+) -> Iterator[Problem]:
+    """Yield the problem that another resource than ``urn`` declares the same one of its kind.
 
-    What is not known yet, and so no text, is not compared; a resource may be checked again.
+    ``name_field`` is what its name is declared by, and stands for the kind. What is not known yet,
+    and so no text, is not compared; a resource may be checked again.
     """
-    if not (isinstance(cluster, str) and isinstance(service_id, str)):
+    if not (isinstance(cluster, str) and isinstance(resource_id, str)):
         return
-    first = _urns.setdefault((cluster, service_id), urn)
+    first = _urns.setdefault((name_field, cluster, resource_id), urn)
     if first != urn:
         yield Problem(
-            "model_service_name",
-            f"{service_id} is what resource {first.rpartition('::')[2]!r} declares; give one of "
+            name_field,
+            f"{resource_id} is what resource {first.rpartition('::')[2]!r} declares; give one of "
             "them another name or namespace",
         )

@@ -14,7 +14,7 @@ from pulumi.dynamic import ReadResult
 from modelfleet.adapters.dynamic import state
 from modelfleet.adapters.dynamic.loop import run
 from modelfleet.errors import NotFoundError
-from modelfleet.render import planned_of
+from modelfleet.resource_types import ResourceType
 
 if TYPE_CHECKING:
     from modelfleet.desired import Desired
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from modelfleet.service import Service
 
 
-def looked_up(id_: str, props: Mapping[str, Any], *, fleet: Fleet, cluster: str) -> ReadResult:
-    """Return the service ``id_`` of ``fleet``, the one of ``cluster``.
+def looked_up(
+    id_: str, props: Mapping[str, Any], *, of: ResourceType, fleet: Fleet, cluster: str
+) -> ReadResult:
+    """Return the resource ``id_`` of ``fleet``, the one of ``cluster``.
 
     ``props`` are those of the request. Where they come from an earlier look-up this is a refresh,
     and a service that is gone has an empty id.
@@ -33,13 +35,13 @@ def looked_up(id_: str, props: Mapping[str, Any], *, fleet: Fleet, cluster: str)
         ConflictError: what it was declared as cannot be read.
     """
     namespace, _, name = id_.partition("/")
-    recorded = run(fleet.recorded(namespace, name))
+    recorded = run(fleet.recorded(namespace, name, kind=of.kind))
     if recorded is not None:
-        return ReadResult(id_, _outputs(*recorded, cluster=cluster))
+        return ReadResult(id_, _outputs(*recorded, of=of, cluster=cluster))
     if "status" in props:
         return ReadResult("", {})
     raise NotFoundError(
-        f"ModelService {id_}",
+        f"{of.kind} {id_}",
         f"does not exist in cluster {cluster!r}",
         hint="An id is namespace/name, and modelfleet ls lists what there is. What is yet to be "
         "made is declared, not looked up; what was made by other means is declared with "
@@ -47,13 +49,15 @@ def looked_up(id_: str, props: Mapping[str, Any], *, fleet: Fleet, cluster: str)
     )
 
 
-def _outputs(service: Service, declared: Desired, *, cluster: str) -> dict[str, Any]:
+def _outputs(
+    service: Service, declared: Desired, *, of: ResourceType, cluster: str
+) -> dict[str, Any]:
     where = {
-        "model_service_name": service.name,
+        of.name_field: service.name,
         "namespace": service.namespace,
         "cluster": cluster,
     }
-    planned = planned_of(declared.spec, renderer_version=declared.renderer_version)
+    planned = of.planned_of(declared.spec, renderer_version=declared.renderer_version)
     outputs = state.outputs_of(service, renderer_version=declared.renderer_version)
     del outputs["incarnation"]
     return {**where, **planned, **outputs}

@@ -1,4 +1,4 @@
-"""The Pulumi dynamic provider of ModelService: each verb decodes, asks the core, encodes.
+"""The Pulumi dynamic providers of our resources: each verb decodes, asks the core, encodes.
 
 Nothing is decided here that another adapter would decide too. ``check`` and ``diff`` never touch
 a cluster. Errors are the core's; a service that exists but is not ready stays in the state.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pulumi.dynamic import (
     CheckResult,
@@ -32,17 +32,19 @@ from modelfleet.adapters.dynamic.reporting import bug_text, reported
 from modelfleet.adapters.dynamic.stateless import StatelessProvider
 from modelfleet.desired import Desired, new_incarnation, protection_error
 from modelfleet.diff import diff
-from modelfleet.dynamic_entry import model_service_provider
+from modelfleet.dynamic_entry import model_proxy_provider, model_service_provider
 from modelfleet.errors import (
     ModelFleetError,
     NotReadyError,
     Problem,
     ProviderBugError,
 )
-from modelfleet.plan import plan, spec_of
+from modelfleet.gateway.generated_keys import GeneratedKeys, generated_keys_of
+from modelfleet.plan import plan, resource_spec_of
+from modelfleet.resource_types import MODEL_PROXY, MODEL_SERVICE, ResourceSpec, ResourceType
 from modelfleet.service import FAILED, Service
 from modelfleet.spec.fields import ChangeClass
-from modelfleet.spec.service import ModelServiceSpec
+from modelfleet.spec.proxy import ModelProxySpec
 from modelfleet.spec.tree import pruned
 
 if TYPE_CHECKING:
@@ -59,36 +61,37 @@ def _is_unknown(value: object) -> bool:
     return isinstance(value, Unknown)
 
 
-class ModelServiceProvider(StatelessProvider):
-    """Check, diff, create, read, update and delete of ModelServices."""
+class FleetProvider(StatelessProvider):
+    """Check, diff, create, read, update and delete of one type of resource."""
 
-    def __reduce__(self) -> Any:
-        return model_service_provider, ()
+    of: ClassVar[ResourceType]
 
     @reported()
     def check(self, _olds: Props, news: Props) -> CheckResult:
         """Return every problem of the declaration, or its inputs with what is known beforehand."""
-        olds = state.migrate(_olds)
+        olds = self._migrated(_olds)
         planned = plan(
-            state.declaration_of(news),
-            prior=state.declaration_of(olds),
+            self._declaration_of(news),
+            of=self.of,
+            prior=self._declaration_of(olds),
             rendered=state.rendered_of(olds),
             is_unknown=_is_unknown,
             unknown=_UNKNOWN,
         )
         owner = {state.OWNER: news[state.OWNER]} if state.OWNER in news else {}
         inputs = state.inputs_of({**planned.inputs, **planned.values, **owner})
-        return CheckResult(inputs, check_failures([*planned.problems, *_declared_twice(inputs)]))
+        twice = _declared_twice(inputs, of=self.of)
+        return CheckResult(inputs, check_failures([*planned.problems, *twice]))
 
     @reported()
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
         """Say what would be replaced; the engine itself compares the inputs and shows them."""
-        olds = state.migrate(_olds)
-        prior, desired = state.declaration_of(olds), state.declaration_of(_news)
+        olds = self._migrated(_olds)
+        prior, desired = self._declaration_of(olds), self._declaration_of(_news)
         ignored = ignored_by(calling_request())
         changes = [
             each
-            for each in diff(prior, desired, is_unknown=_is_unknown)
+            for each in diff(prior, desired, of=self.of, is_unknown=_is_unknown)
             if each.path not in ignored
         ]
         drift = olds.pop(state.DRIFT, None) or {}
@@ -98,24 +101,24 @@ class ModelServiceProvider(StatelessProvider):
         if drift and not left and not changes and _follows(_news, olds, is_refresh=is_refresh):
             return DiffResult(changes=False)  # others changed what is ignored, and nothing else
         if not is_refresh:
-            announcements.announce(changes, olds=olds, news=_news)
+            announcements.announce(changes, olds=olds, news=_news, of=self.of)
         replaced = {
             each.path.partition(".")[0] for each in changes if each.change is ChangeClass.REPLACE
         }
         if replaced and olds.get("deletion_protection"):
-            raise protection_error(_id, verb="replaced")
+            raise protection_error(self.of.kind, _id, verb="replaced")
         return DiffResult(changes=None, replaces=sorted(replaced), delete_before_replace=False)
 
     @reported()
     def create(self, props: Props) -> CreateResult:
         """Create, or converge what an interrupted run of the same owner has left."""
         outs = self._apply(props, incarnation=new_incarnation())
-        return CreateResult(id_=outs["model_service_id"], outs=outs)
+        return CreateResult(id_=outs[self.of.id_field], outs=outs)
 
     @reported()
     def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
-        """Converge the service; its incarnation stays."""
-        olds = state.migrate(_olds)
+        """Converge the resource; its incarnation stays."""
+        olds = self._migrated(_olds)
         incarnation = olds.get("incarnation") or new_incarnation()
         news = self._with_ignored_as_it_is(_news, olds)
         return UpdateResult(outs=self._apply(news, incarnation=incarnation, olds=olds))
@@ -123,17 +126,17 @@ class ModelServiceProvider(StatelessProvider):
     @reported()
     def read(self, id_: str, props: Props) -> ReadResult:
         """Return live inputs and outputs; an empty id when the service is gone."""
-        olds = state.migrate(props)
+        olds = self._migrated(props)
         if state.OWNER not in olds:
             cluster = str(olds.get("cluster") or "default")
-            return looked_up(id_, olds, fleet=self._fleet(cluster), cluster=cluster)
+            return looked_up(id_, olds, of=self.of, fleet=self._fleet(cluster), cluster=cluster)
         inputs = state.inputs_of(olds)
-        desired = _recorded(olds)
+        desired = self._recorded(olds)
         found = run(self._fleet(desired.spec.cluster).drift(desired))
         if found is None:
             return ReadResult("", {})
-        live = state.with_values(inputs, found.live)
-        live = state.with_renderer(live, found.renderer_version)
+        live = state.with_values(inputs, found.live, of=self.of)
+        live = state.with_renderer(live, found.renderer_version, of=self.of)
         _read_ids.add(id_)
         if found.drift:
             announcements.found_drift(found.drift)
@@ -141,6 +144,7 @@ class ModelServiceProvider(StatelessProvider):
         outs = {
             **live,
             **state.outputs_of(found.service, renderer_version=found.renderer_version),
+            **state.key_outputs_of(state.generated_keys_in(olds), of=self.of),
         }
         # The incarnation says what this state may delete; a read must not take up another's.
         outs["incarnation"] = desired.incarnation or found.service.incarnation
@@ -148,7 +152,7 @@ class ModelServiceProvider(StatelessProvider):
             # The engine forgets a failure that a refresh does not repeat, and the next up would
             # call the service unchanged.
             reasons = (f"is still not ready: {found.service.status_reason}",)
-            error = NotReadyError(f"ModelService {id_}", reasons)
+            error = NotReadyError(f"{self.of.kind} {id_}", reasons)
             outs["status"] = olds["status"]
             keep_as_init_failed(id_, outs, inputs=live, reasons=[str(error)])
             raise error
@@ -156,25 +160,20 @@ class ModelServiceProvider(StatelessProvider):
 
     @reported()
     def delete(self, _id: str, _props: Props) -> None:
-        """Delete what this incarnation of the service owns, and wait until it is gone."""
-        olds = state.migrate(_props)
-        desired, call = _recorded(olds), calling_request()
+        """Delete what this incarnation of the resource owns, and wait until it is gone."""
+        olds = self._migrated(_props)
+        desired, call = self._recorded(olds), calling_request()
         timeout_seconds = call.timeout_seconds if call else None
         fleet = self._fleet(desired.spec.cluster)
         run(fleet.delete(desired, timeout_seconds=timeout_seconds))
 
-    def imported(
-        self, declaration: Props, *, service: Service, renderer_version: int
-    ) -> dict[str, Any]:
-        """Return the entry of an import document, for whoever has only the entry point."""
-        return imported_resource(
-            self, declaration, service=service, renderer_version=renderer_version
-        )
-
     def _apply(self, news: Props, *, incarnation: str, olds: Props | None = None) -> dict[str, Any]:
-        spec = spec_of(state.declaration_of(news))
+        spec = resource_spec_of(self._declaration_of(news), of=self.of)
         call = calling_request()
         fleet = self._fleet(spec.cluster)
+        prior = self._recorded(olds) if olds else None
+        before = state.generated_keys_in(olds or {})
+        keys = _generated_keys(spec, prior=prior.spec if prior else None, before=before)
         desired = Desired(
             spec=spec,
             owner=news[state.OWNER],
@@ -182,9 +181,11 @@ class ModelServiceProvider(StatelessProvider):
             urn=call.urn if call else "",
             former_owner=(olds or {}).get(state.OWNER),
             cluster_uid=(olds or {}).get("cluster_uid", ""),
-            prior=_recorded(olds).spec if olds else None,
+            prior=prior.spec if prior else None,
             renderer_version=state.renderer_of(news),
             prior_renderer_version=state.renderer_of(olds or news),
+            keys=keys.entries,
+            prior_keys=before.entries,
         )
         try:
             service = run(
@@ -198,18 +199,19 @@ class ModelServiceProvider(StatelessProvider):
             )
         except NotReadyError as error:
             if not error.taken_back:
-                self._keep(error, news, desired=desired, fleet=fleet)
+                self._keep(error, news, desired=desired, keys=keys, fleet=fleet)
             raise
         except Exception as error:
             if isinstance(error, ModelFleetError) and not isinstance(error, ProviderBugError):
                 raise
             # Something may have been written before a bug of ours: the state must know it.
             failure = NotReadyError(desired.subject, (bug_text(error),))
-            self._keep(failure, news, desired=desired, fleet=fleet)
+            self._keep(failure, news, desired=desired, keys=keys, fleet=fleet)
             raise
         return {
             **state.inputs_of(news),
             **state.outputs_of(service, renderer_version=desired.renderer_version),
+            **state.key_outputs_of(keys, of=self.of),
         }
 
     def _with_ignored_as_it_is(self, news: Props, olds: Props) -> Props:
@@ -217,23 +219,49 @@ class ModelServiceProvider(StatelessProvider):
         ignored = ignored_by(calling_request())
         if not ignored:
             return news
-        desired = _recorded(olds)
+        desired = self._recorded(olds)
         found = run(self._fleet(desired.spec.cluster).drift(desired))
         values = ignored.values(
-            state.declaration_of(news),
-            olds=state.declaration_of(olds),
+            self._declaration_of(news),
+            olds=self._declaration_of(olds),
             live=found.live if found else {},
         )
-        return state.with_values(news, values)
+        return state.with_values(news, values, of=self.of)
 
-    def _keep(self, error: NotReadyError, news: Props, *, desired: Desired, fleet: Fleet) -> None:
-        """Have the state know a service that exists, but is not what is declared."""
+    def _keep(
+        self,
+        error: NotReadyError,
+        news: Props,
+        *,
+        desired: Desired,
+        keys: GeneratedKeys,
+        fleet: Fleet,
+    ) -> None:
+        """Have the state know a resource that exists, but is not what is declared."""
         service = run(fleet.incomplete(desired, error))
         outs = {
             **state.inputs_of(news),
             **state.outputs_of(service, renderer_version=desired.renderer_version),
+            **state.key_outputs_of(keys, of=self.of),
         }
         keep_as_init_failed(desired.id, outs, reasons=[str(error)])
+
+    def _migrated(self, props: Props) -> dict[str, Any]:
+        return state.migrate(props, of=self.of)
+
+    def _declaration_of(self, props: Props) -> dict[str, Any]:
+        return state.declaration_of(props, of=self.of)
+
+    def _recorded(self, olds: Props) -> Desired:
+        """Return what a state says that is in the cluster, whatever today's rules say of that."""
+        return Desired(
+            spec=self.of.model.model_validate(pruned(self._declaration_of(olds))),
+            owner=olds[state.OWNER],
+            incarnation=olds.get("incarnation", ""),
+            cluster_uid=olds.get("cluster_uid", ""),
+            renderer_version=state.renderer_of(olds),
+            keys=state.generated_keys_in(olds).entries,
+        )
 
     def _fleet(self, cluster: str) -> Fleet:
         # A preview never comes here, and need not wait until the HTTP client is imported.
@@ -253,11 +281,48 @@ def _follows(news: Props, olds: Props, *, is_refresh: bool) -> bool:
     return all(news.get(name) == olds.get(name) for name in same)
 
 
-def _declared_twice(inputs: Props) -> Iterator[Problem]:
+class ModelServiceProvider(FleetProvider):
+    """The provider of ModelServices."""
+
+    of = MODEL_SERVICE
+
+    def __reduce__(self) -> Any:
+        return model_service_provider, ()
+
+    def imported(
+        self, declaration: Props, *, service: Service, renderer_version: int
+    ) -> dict[str, Any]:
+        """Return the entry of an import document, for whoever has only the entry point."""
+        return imported_resource(
+            self, declaration, service=service, renderer_version=renderer_version
+        )
+
+
+class ModelProxyProvider(FleetProvider):
+    """The provider of ModelProxies."""
+
+    of = MODEL_PROXY
+
+    def __reduce__(self) -> Any:
+        return model_proxy_provider, ()
+
+
+def _generated_keys(
+    spec: ResourceSpec, *, prior: ResourceSpec | None, before: GeneratedKeys
+) -> GeneratedKeys:
+    if not isinstance(spec, ModelProxySpec):
+        return GeneratedKeys()
+    was = prior if isinstance(prior, ModelProxySpec) else None
+    return generated_keys_of(spec, prior=was, before=before)
+
+
+def _declared_twice(inputs: Props, *, of: ResourceType) -> Iterator[Problem]:
     call = calling_request()
     if call is not None:
-        cluster, service_id = inputs.get("cluster"), inputs.get("model_service_id")
-        yield from declared_twice(cluster=cluster, service_id=service_id, urn=call.urn)
+        cluster, resource_id = inputs.get("cluster"), inputs.get(of.id_field)
+        yield from declared_twice(
+            of.name_field, cluster=cluster, resource_id=resource_id, urn=call.urn
+        )
 
 
 _read_ids: set[str] = set()
@@ -279,14 +344,3 @@ def _clusters(text: str | None) -> Clusters:
     from modelfleet.clusters import Clusters
 
     return Clusters.configured(text)
-
-
-def _recorded(olds: Props) -> Desired:
-    """Return what a state says that is in the cluster, whatever today's rules say of that."""
-    return Desired(
-        spec=ModelServiceSpec.model_validate(pruned(state.declaration_of(olds))),
-        owner=olds[state.OWNER],
-        incarnation=olds.get("incarnation", ""),
-        cluster_uid=olds.get("cluster_uid", ""),
-        renderer_version=state.renderer_of(olds),
-    )
