@@ -23,9 +23,11 @@ from modelfleet.spec.proxy_routes import PublicRoute, Upstream, routes_of
 from modelfleet.spec.service import ModelType
 
 LITELLM_FILE: Final = "litellm.yaml"
+REDIS_PASSWORD_VARIABLE: Final = "MODELFLEET_REDIS_PASSWORD"  # noqa: S105 - a name
+"""What the application sets to the password of Redis, as it does with credentials."""
 
-ALLOWED_FAILS: Final = 3
-COOLDOWN_SECONDS: Final = 5
+_FEWEST_FALLBACKS: Final = 5
+"""How many LiteLLM tries where it is told nothing."""
 
 _OPENAI: Final = "openai"
 _PROVIDERS: Final[Mapping[ModelType, str]] = {ModelType.RERANK: "hosted_vllm"}
@@ -38,6 +40,9 @@ _MODES: Final[Mapping[ModelType, str]] = {
     ModelType.TTS: "audio_speech",
     ModelType.MODERATION: "moderation",
 }
+
+_PASSED_ON: Final = ("user", "verbosity", "dimensions")
+"""What LiteLLM would refuse or swallow where it does not know the model to take it."""
 
 _NO_KEY: Final = "none"
 """OpenAI's client does not start without a key; an upstream without one ignores it."""
@@ -75,10 +80,14 @@ def _model(
             "api_base": upstream.base_url,
             "api_key": key,
             "weight": upstream.weight,
+            # Of one attempt. Where it is streamed: until the first part, and between parts.
             "timeout": timeout_seconds,
             "stream_timeout": timeout_seconds,
+            # LiteLLM takes the value of the route that fails, and of a fallback its own.
+            "num_retries": retries_of(route.policies),
             # Of the client inside: what is tried again, and how often, is the router's alone.
             "max_retries": 0,
+            "allowed_openai_params": list(_PASSED_ON),
         },
         "model_info": {
             "id": upstream_id(route.access_name, upstream),
@@ -88,14 +97,19 @@ def _model(
 
 
 def _router(routes: Mapping[str, PublicRoute]) -> dict[str, Any]:
+    longest = max((len(route.fallbacks) for route in routes.values()), default=0)
     return {
         "routing_strategy": "simple-shuffle",
-        "num_retries": max((retries_of(each.policies) for each in routes.values()), default=0),
+        # Each upstream has its own; nothing else is tried again.
+        "num_retries": 0,
         "fallbacks": [
             {name: list(route.fallbacks)} for name, route in routes.items() if route.fallbacks
         ],
-        "allowed_fails": ALLOWED_FAILS,
-        "cooldown_time": COOLDOWN_SECONDS,
+        "max_fallbacks": max(_FEWEST_FALLBACKS, longest),
+        # One caller's bad request would close an upstream to everybody. A retry leaves out what has
+        # just failed, which serves the same end and remembers nothing.
+        "disable_cooldowns": True,
+        "enable_pre_call_checks": False,
     }
 
 
@@ -103,17 +117,35 @@ def _settings(spec: ModelProxySpec, routes: Mapping[str, PublicRoute]) -> dict[s
     return {
         "drop_params": False,
         "telemetry": False,
+        # Or the whole process waits for huggingface.co, for minutes without a way there, whenever it
+        # counts the tokens of an answer by a model that is called something with llama-2 or llama-3.
+        "disable_hf_tokenizer_download": True,
+        "turn_off_message_logging": True,
+        # It would fetch tokenizers of models it has heard of, over a network that is closed to it.
+        "disable_hf_tokenizer_download": True,
         **(_cache(spec) if any(route.policies.cache for route in routes.values()) else {}),
     }
 
 
 def _cache(spec: ModelProxySpec) -> dict[str, Any]:
-    address = redis_address_of(spec)
-    where: dict[str, Any] = {"type": "local"}
-    if address is not None and spec.redis is not None:
-        host, port = address
-        where = {"type": "redis", "host": host, "port": port}
-    return {"cache": True, "cache_params": {**where, "mode": "default_off"}}
+    """Return where answers are kept; which are, and how long, the application says each time."""
+    return {"cache": True, "cache_params": {**_cache_backend(spec), "mode": "default_off"}}
 
 
-_GENERAL: Final[Mapping[str, Any]] = {}
+def _cache_backend(spec: ModelProxySpec) -> dict[str, Any]:
+    redis, address = spec.redis, redis_address_of(spec)
+    if redis is None or address is None:
+        return {"type": "local"}
+    host, port = address
+    has_password = redis.managed or redis.credential_name is not None
+    password = {"password": f"os.environ/{REDIS_PASSWORD_VARIABLE}"} if has_password else {}
+    tls = {"ssl": True} if redis.tls and not redis.managed else {}
+    return {"type": "redis", "host": host, "port": port, **password, **tls}
+
+
+_GENERAL: Final[Mapping[str, Any]] = {
+    # Random for each process, and known to nobody: the application tells callers apart.
+    "master_key": "os.environ/LITELLM_MASTER_KEY",
+    # A caller that goes away leaves its upstream free for others.
+    "cancel_on_disconnect": True,
+}
