@@ -117,9 +117,6 @@ def _settings(spec: ModelProxySpec, routes: Mapping[str, PublicRoute]) -> dict[s
     return {
         "drop_params": False,
         "telemetry": False,
-        # Or the whole process waits for huggingface.co, for minutes without a way there, whenever it
-        # counts the tokens of an answer by a model that is called something with llama-2 or llama-3.
-        "disable_hf_tokenizer_download": True,
         "turn_off_message_logging": True,
         # It would fetch tokenizers of models it has heard of, over a network that is closed to it.
         "disable_hf_tokenizer_download": True,
