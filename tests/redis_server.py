@@ -73,7 +73,7 @@ class RedisServer:
 
     def __init__(self, folder: Path, *, options: Sequence[str] = ()) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self.password = "a-password-of-the-tests"
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
@@ -135,7 +135,8 @@ def redis_server(folder: Path, *, options: Sequence[str] = ()) -> Iterator[Redis
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

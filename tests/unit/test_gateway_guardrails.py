@@ -109,6 +109,27 @@ def test_pictures_sound_and_files_are_no_text() -> None:
     assert set(texts_of(body, fields=REQUEST_FIELDS)) == {"a.pdf"}
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"messages": [{"tool_calls": [{"function": {"arguments": '{"data": "xyzzy"}'}}]}]},
+        {"messages": [{"tool_calls": [{"function": {"arguments": '{"xyzzy": 1}'}}]}]},
+        {"messages": [{"tool_calls": [{"function": {"arguments": "xyzzy {"}}]}]},
+        {"tools": [{"function": {"parameters": {"properties": {"id": {"title": FORBIDDEN}}}}}]},
+        {"documents": [{"type": FORBIDDEN}], "query": "hi"},
+    ],
+    ids=["argument", "name of an argument", "no JSON", "schema", "document"],
+)
+def test_where_callers_choose_the_names_of_fields_all_is_text(body: Mapping[str, Any]) -> None:
+    assert guardrail(blocked_words=[FORBIDDEN]).refusal_of_request(body) is not None
+
+
+def test_a_number_in_the_arguments_of_a_tool_is_text() -> None:
+    calls = [{"function": {"name": "pay", "arguments": '{"card": 4111111111111111}'}}]
+    body = {"messages": [{"role": "assistant", "tool_calls": calls}]}
+    assert guardrail(block_on_sensitive_data=True).refusal_of_request(body) is not None
+
+
 def test_text_that_only_begins_like_an_encoded_picture_is_read() -> None:
     assert guardrail(blocked_words=[FORBIDDEN]).refusal_of_request(said(f"data:{FORBIDDEN}"))
 

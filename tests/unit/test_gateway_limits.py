@@ -130,7 +130,7 @@ async def test_a_limit_of_the_whole_proxy_is_called_so() -> None:
     await limiter.admit([Scope("proxy", {"rpm": 1})])
     refusal = await limiter.admit([Scope("proxy", {"rpm": 1})])
     assert refusal is not None
-    assert "rpm of the proxy: 1 requests" in refusal.message
+    assert "rpm of the proxy: 1 request." in refusal.message
 
 
 @pytest.mark.parametrize("unit", [name for name in UNITS if name != UNENDING])

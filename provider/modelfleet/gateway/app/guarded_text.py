@@ -1,7 +1,7 @@
 """The texts of a request or a reply that a guardrail reads, whatever the protocol. Pure.
 
 Read are all strings below the fields that hold what is said: of messages every part, of tool calls
-the arguments as they are decoded. Left out are what only names or types something, and pictures,
+the arguments as they are decoded. Left out are what only names or types a part, and pictures,
 sound and files, whose encoded bytes are no text. Bodies come from callers: any shape is met.
 """
 
@@ -30,15 +30,16 @@ REQUEST_FIELDS = (
 )
 REPLY_FIELDS = ("choices", "output", "output_text", "text", "results", "segments")
 
+# Of these, callers choose the names of fields, too: all of them, and all below, is text.
+_FREE_FIELDS = frozenset({"arguments", "documents", "functions", "response_format", "tools"})
+
 _NO_TEXT = frozenset(
     {
         # bytes
-        "audio",
         "b64_json",
         "data",
         "encrypted_content",
         "file_data",
-        "input_audio",
         # what is chosen from a list, or names something
         "call_id",
         "detail",
@@ -54,7 +55,7 @@ _NO_TEXT = frozenset(
         "tokens",
     }
 )
-_ADDRESSES = ("image_url", "file_url", "url")
+_ADDRESSES = frozenset({"image_url", "file_url", "url"})
 
 
 def texts_of(body: Mapping[str, Any], *, fields: tuple[str, ...]) -> Iterator[str]:
@@ -62,19 +63,37 @@ def texts_of(body: Mapping[str, Any], *, fields: tuple[str, ...]) -> Iterator[st
     # No recursion: how deep a body goes is up to the caller.
     rest: list[tuple[str, Any]] = [(name, body[name]) for name in fields if name in body]
     while rest:
-        key, value = rest.pop()
+        name, value = rest.pop()
         match value:
+            case str() if name == "arguments":
+                yield from _free_texts(_decoded(value))
             case str():
-                if key in _ADDRESSES and value[:5].lower() == "data:":
-                    continue
-                if key == "arguments" and (decoded := _decoded(value)) is not None:
-                    rest.append(("", decoded))
-                else:
+                if name not in _ADDRESSES or value[:5].lower() != "data:":
                     yield value
+            case list() | dict() if name in _FREE_FIELDS:
+                yield from _free_texts(value)
             case list():
-                rest.extend((key, each) for each in value)
+                rest.extend((name, each) for each in value)
             case dict():
                 rest.extend((name, each) for name, each in value.items() if name not in _NO_TEXT)
+
+
+def _free_texts(value: Any) -> Iterator[str]:
+    """Every string and number in ``value``, and the name of every field."""
+    rest = [value]
+    while rest:
+        match rest.pop():
+            case str() as text:
+                yield text
+            case list() as parts:
+                rest.extend(parts)
+            case dict() as parts:
+                rest.extend(parts)
+                rest.extend(parts.values())
+            case bool() | None:
+                pass
+            case number:
+                yield str(number)
 
 
 def has_token_ids(body: Mapping[str, Any]) -> bool:
@@ -90,8 +109,8 @@ def _holds_a_number(value: Any) -> bool:
 
 
 def _decoded(arguments: str) -> Any:
-    """The arguments of a tool call, in which JSON may write any letter as an escape; else None."""
+    """The arguments of a tool call, in which JSON may write any letter as an escape."""
     try:
         return json.loads(arguments)
     except (ValueError, RecursionError):
-        return None
+        return arguments

@@ -15,6 +15,7 @@ above its limit by what was under way. Where counts are kept, :mod:`.counters` a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,11 +90,12 @@ def limiter_of(configuration: Mapping[str, Any], *, password_file: Path = PASSWO
     declared = configuration["redis"]
     if declared is None or configuration["limit_scope"] == "replica":
         return Limiter()
-    client = redis_client(
+    connect = functools.partial(
+        redis_client,
         host=declared["host"],
         port=declared["port"],
         is_tls=declared["tls"],
         password_file=password_file,
     )
-    counters = RedisCounters(client, proxy=configuration["proxy"])
+    counters = RedisCounters(connect, proxy=configuration["proxy"])
     return Limiter(SharedCounters(counters, on_failure=declared["on_failure"]))

@@ -14,8 +14,9 @@ knows what is done then.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, cast
@@ -34,6 +35,8 @@ ATTEMPT_SECONDS = 0.25
 The second is for connections that ended with a restart of Redis, for a password that was changed,
 and for a process that was itself held up so long that Redis' answer looks late.
 """
+
+_FAILURES = (RedisError, OSError, TimeoutError)
 
 # Both name keys by the time that they read: a caller does not know it. Hence KEYS has their common
 # beginning only, which is enough to find the slot.
@@ -153,11 +156,13 @@ def redis_client(*, host: str, port: int, is_tls: bool, password_file: Path) -> 
 
 
 class RedisCounters:
-    """Counts of one proxy; ``proxy`` is its ``<namespace>/<name>``."""
+    """Counts of one proxy; ``proxy`` is its ``<namespace>/<name>``, ``connect`` makes a client."""
 
-    def __init__(self, client: Client, *, proxy: str) -> None:
-        self._client = client
+    def __init__(self, connect: Callable[[], Client], *, proxy: str) -> None:
+        self._connect = connect
+        self._client = connect()
         self._prefix = f"modelfleet:{{{proxy}}}"
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def admit(self, bounds: Sequence[Bound]) -> Reading:
         """As ``Counters.admit`` does. Raises CountersAway."""
@@ -174,25 +179,54 @@ class RedisCounters:
 
     async def close(self) -> None:
         """End all connections."""
-        await self._client.aclose()
+        for task in self._closing:
+            task.cancel()
+        await asyncio.gather(*self._closing, _close(self._client), return_exceptions=True)
 
     async def _run(self, script: Script, arguments: Iterator[tuple[str | int, ...]]) -> list[int]:
         words = [str(word) for group in arguments for word in group]
+        client = self._client
         try:
-            return await self._attempt(script, words)
-        except (RedisError, OSError, TimeoutError):
-            pass
+            return await self._attempt(client, script, words)
+        except _FAILURES:
+            if client is self._client:  # else another request was faster
+                self._begin_anew()
         try:
-            return await self._attempt(script, words)
-        except (RedisError, OSError, TimeoutError) as error:
+            return await self._attempt(self._client, script, words)
+        except _FAILURES as error:
             raise CountersAway(_reason(error)) from error
 
-    async def _attempt(self, script: Script, words: Sequence[str]) -> list[int]:
+    async def _attempt(self, client: Client, script: Script, words: Sequence[str]) -> list[int]:
         async with asyncio.timeout(ATTEMPT_SECONDS):
             try:
-                return await self._client.evalsha(script.sha1, 1, self._prefix, *words)
+                return await client.evalsha(script.sha1, 1, self._prefix, *words)
             except NoScriptError:
-                return await self._client.eval(script.text, 1, self._prefix, *words)
+                return await client.eval(script.text, 1, self._prefix, *words)
+
+    def _begin_anew(self) -> None:
+        """Use none of the connections that there are: where one failed, the others will, too.
+
+        They lead to a pod that is gone and does not say so, or to a primary that became a replica.
+        """
+        task = asyncio.create_task(_close_later(self._client))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        self._client = self._connect()
+
+
+async def _close_later(client: Client) -> None:
+    """Close it when who still uses it has come to an end; at once when cancelled."""
+    try:
+        await asyncio.sleep(2 * ATTEMPT_SECONDS)
+    finally:
+        await _close(client)
+
+
+async def _close(client: Client) -> None:
+    # Over TLS the other side has its part in it, which it may not do.
+    with contextlib.suppress(*_FAILURES):
+        async with asyncio.timeout(ATTEMPT_SECONDS):
+            await client.aclose()
 
 
 def _window(bound: Bound) -> tuple[str, int]:

@@ -125,4 +125,5 @@ def _wait(bound: Bound, reading: Reading) -> float:
 def _what(bound: Bound) -> str:
     """Such as ``tpm of key team-a: 1,000 tokens``."""
     scope = bound.scope.replace(":", " ", 1) if ":" in bound.scope else f"the {bound.scope}"
-    return f"{bound.unit.name} of {scope}: {bound.limit:,} {bound.unit.counts}"
+    counted = bound.unit.counts if bound.limit != 1 else bound.unit.counts.removesuffix("s")
+    return f"{bound.unit.name} of {scope}: {bound.limit:,} {counted}"
