@@ -236,7 +236,8 @@ def _reason_of(detail: ErrorDetails, path: Path, *, model: type[BaseModel]) -> s
     if kind == "extra_forbidden":
         owner = model_at(model, path[:-1])
         plain = ".".join(str(step) for step in path if isinstance(step, str))
-        return reason_for(plain, known=owner.model_fields if owner else ())
+        known = owner.model_fields if owner else ()
+        return reason_for(plain, known=known, model=model, owner=owner)
     if kind == "string_pattern_mismatch":
         return said_of(str(context["pattern"]))
     given = detail["input"]
