@@ -116,7 +116,6 @@ def _router(routes: Mapping[str, PublicRoute]) -> dict[str, Any]:
 def _settings(spec: ModelProxySpec, routes: Mapping[str, PublicRoute]) -> dict[str, Any]:
     return {
         "drop_params": False,
-        "telemetry": False,
         "turn_off_message_logging": True,
         # It would fetch tokenizers of models it has heard of, over a network that is closed to it.
         "disable_hf_tokenizer_download": True,

@@ -23,7 +23,7 @@ HEALTH_PORT: Final = 4001
 HEALTH_PORT_NAME: Final = "health"
 """Where the kubelet and the provider are: never in the Service."""
 
-_ENV: Final[Mapping[str, str]] = {
+ENV: Final[Mapping[str, str]] = {
     "PYTHONPATH": FILES_PATH,
     "PYTHONDONTWRITEBYTECODE": "1",
     # The user has no home in the image, and nothing else can be written.
@@ -33,13 +33,13 @@ _ENV: Final[Mapping[str, str]] = {
     "LITELLM_LOG": "ERROR",
     # Else it fetches a table of prices from the internet before it starts.
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-    "LITELLM_TELEMETRY": "False",
-    "DO_NOT_TRACK": "1",
+    "LITELLM_TELEMETRY_DISABLED": "True",
     "NO_DOCS": "True",
     "NO_REDOC": "True",
     "NO_OPENAPI": "True",
     "DISABLE_ADMIN_UI": "True",
 }
+"""With which LiteLLM asks nobody for anything and shows nothing of itself."""
 
 
 def image_of(spec: ModelProxySpec) -> str:
@@ -59,7 +59,7 @@ def gateway_container_of(
         "image": image_of(spec),
         "imagePullPolicy": "IfNotPresent",
         "command": ["python", "-m", PACKAGE],
-        "env": env_of(_ENV),
+        "env": env_of(ENV),
         "ports": [
             {"name": PORT_NAME, "containerPort": PORT, "protocol": "TCP"},
             {"name": HEALTH_PORT_NAME, "containerPort": HEALTH_PORT, "protocol": "TCP"},

@@ -7,6 +7,7 @@ Its objects are the proxy's, as all others.
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -41,11 +42,13 @@ def redis_config_of(password: str) -> str:
     Every write is in a log on disk after a second at most, and nothing is ever evicted: a count
     that is lost would let more pass than is declared.
     """
+    # Redis reads a quoted string as JSON has it.
+    quoted = json.dumps(password)
     return f"""\
 bind * -::*
 port {REDIS_PORT}
 protected-mode yes
-requirepass {password}
+requirepass {quoted}
 dir /data
 appendonly yes
 appendfsync everysec
