@@ -8,6 +8,9 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from modelfleet.spec.proxy import ModelProxySpec
+from modelfleet.spec.proxy_routes import policies_of, routes_of
+
 STREAMS_PER_CORE: Final = 25
 """Answers streamed at a time at 50 tokens a second each, before all of them slow down."""
 
@@ -28,6 +31,19 @@ def worker_count(*, cpu: float, has_redis: bool, counts_per_replica: bool, has_l
     is_shared = has_redis and not counts_per_replica
     is_uncounted = counts_per_replica and not has_limits
     return max(1, math.floor(cpu)) if is_shared or is_uncounted else 1
+
+
+def workers_of(spec: ModelProxySpec) -> int:
+    """Return the processes of one pod of ``spec``."""
+    policies = [policies_of(spec), *(route.policies for route in routes_of(spec).values())]
+    declared = [each.token_rate_limiter for each in policies if each.token_rate_limiter]
+    limits = [*declared, *(key.limits for key in spec.api_keys.values())]
+    return worker_count(
+        cpu=spec.cpu,
+        has_redis=spec.redis is not None,
+        counts_per_replica=spec.limit_scope == "replica",
+        has_limits=any(each.model_dump(exclude_none=True) for each in limits),
+    )
 
 
 def streams_carried(*, cpu: float, workers: int) -> int:
