@@ -38,7 +38,7 @@ from modelfleet.spec.proxy import ModelProxySpec
 from modelfleet.spec.proxy_rules import PROXY_RULES
 from modelfleet.spec.rules import SPEC_RULES, Rule
 from modelfleet.spec.service import ModelServiceSpec
-from modelfleet.spec.transitions import problems_since
+from modelfleet.spec.transitions import problems_since, proxy_problems_since
 from modelfleet.spec.tree import Path, never_unknown, value_at
 
 ResourceSpec = ModelServiceSpec | ModelProxySpec
@@ -117,10 +117,6 @@ def _never(_prior: Any, _desired: Any) -> bool:
     return False
 
 
-def _nothing(*_: Any, **__: Any) -> Iterator[Problem]:
-    return iter(())
-
-
 def _no_summaries(**_: int) -> list[str]:
     return []
 
@@ -155,7 +151,7 @@ MODEL_PROXY: Final = ResourceType(
     record_spec_of=proxy_record_spec_of,
     declared_field=proxy_field,
     has_downtime=_never,
-    problems_since=_nothing,
+    problems_since=proxy_problems_since,
     summaries=_no_summaries,
 )
 

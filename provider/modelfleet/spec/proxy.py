@@ -86,10 +86,16 @@ class Redis(SpecModel):
         doc="Existing Secret with its password: `name` or `name/key` (default key api_key).",
     )
     storage_gib: Number = declared(
-        1, change=REPLACE, doc="Size of the managed one's disk, in GiB.", gt=0, le=1024
+        1,
+        change=IN_PLACE,
+        doc="Size of the managed one's disk, in GiB; fixed once it is made.",
+        gt=0,
+        le=1024,
     )
     storage_class: ObjectName | None = declared(
-        None, change=REPLACE, doc="Storage class of the managed one's disk; unset = the default."
+        None,
+        change=IN_PLACE,
+        doc="Storage class of the managed one's disk; unset = the default. Fixed once it is made.",
     )
     image: Image | None = declared(
         None, change=ROLLING, doc="Image of the managed one; unset = redis:7.0.15."
