@@ -1,0 +1,70 @@
+"""The port for the kubelet and the provider, served once per pod: probes, metrics, upstreams.
+
+It is in no Service. It has a thread of its own, so that a busy gateway answers its probes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import uvicorn
+
+from .metrics import exposition
+from .readiness import Readiness
+from .settings import Gateway, Settings
+from .upstream_checks import UpstreamChecks
+
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class InternalApplication:
+    """``/healthz``, ``/readyz``, ``/metrics`` and ``/upstreams``."""
+
+    def __init__(self, settings: Settings, gateway: Gateway, readiness: Readiness) -> None:
+        self._readiness = readiness
+        self._checks = UpstreamChecks(settings, gateway)
+
+    async def __call__(self, scope: Message, _receive: object, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return
+        status, kind, body = await self._answer(scope["path"])
+        headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, path: str) -> tuple[int, bytes, bytes]:
+        text = b"text/plain; charset=utf-8"
+        if path == "/healthz":
+            return 200, text, b"ok\n"
+        if path == "/readyz":
+            return (200, text, b"ok\n") if self._readiness.is_ready else (503, text, b"not ready\n")
+        if path == "/metrics":
+            body = await asyncio.to_thread(exposition)
+            return 200, b"text/plain; version=0.0.4; charset=utf-8", body
+        if path == "/upstreams":
+            document = await self._checks.document()
+            return 200, b"application/json", json.dumps(document).encode()
+        return 404, text, b"not found\n"
+
+
+def serve_internally(application: InternalApplication, listener: socket.socket) -> None:
+    """Serve in a thread, until the process ends."""
+    config = uvicorn.Config(
+        application,
+        lifespan="off",
+        ws="none",
+        access_log=False,
+        server_header=False,
+        log_config=None,
+    )
+    server = uvicorn.Server(config)
+    threading.Thread(
+        target=server.run, kwargs={"sockets": [listener]}, daemon=True, name="internal"
+    ).start()

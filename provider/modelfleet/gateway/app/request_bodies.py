@@ -1,0 +1,119 @@
+"""The body of a request: read within bounds, understood, and made what LiteLLM is to get."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from .errors import GatewayError, invalid_json, missing_model, request_too_large
+from .forms import Form, form_body, read_form
+from .paths import FORMS
+from .settings import Route
+from .steering import Steering
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+
+_STREAMS_WITH_USAGE = frozenset({"chat/completions", "completions"})
+_CACHED = frozenset({"chat/completions", "completions"})
+_KEEPS_METADATA = frozenset({"responses"})
+
+
+class CallerGoneError(Exception):
+    """The caller closed the connection before its request was whole."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a caller asks of a model.
+
+    ``fields`` are those of the JSON body, or the texts of a form; ``form`` is that form, if any.
+    """
+
+    path: str
+    model: str
+    fields: dict[str, Any]
+    form: Form | None = None
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the reply is to come as events."""
+        return self.fields.get("stream") in (True, "true")
+
+    @property
+    def lacks_usage(self) -> bool:
+        """Whether the caller did not ask for the usage of its stream, and so must not get it."""
+        options = self.fields.get("stream_options")
+        asks = isinstance(options, dict) and options.get("include_usage")
+        return self.is_stream and self.path in _STREAMS_WITH_USAGE and not asks
+
+
+async def read_body(
+    receive: Receive, headers: Iterable[tuple[bytes, bytes]], *, max_bytes: int
+) -> bytes:
+    """The whole body. Raises GatewayError (413) and CallerGoneError."""
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit() and int(value) > max_bytes:
+            raise request_too_large(max_bytes)
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise CallerGoneError
+        part = message.get("body", b"")
+        size += len(part)
+        if size > max_bytes:
+            raise request_too_large(max_bytes)
+        parts.append(part)
+        if not message.get("more_body"):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def request_of(path: str, body: bytes, *, content_type: bytes) -> Request:
+    """What ``body`` asks for. Raises GatewayError: 400 for a body that is none, missing_model."""
+    if path in FORMS:
+        form = await read_form(body, content_type)
+        return Request(path, _model(form.texts), dict(form.texts), form)
+    try:
+        fields = orjson.loads(body)
+    except ValueError as error:
+        raise invalid_json("it is not JSON") from error
+    if not isinstance(fields, dict):
+        raise invalid_json("it is not a JSON object")
+    if not isinstance(fields.get("stream", False), bool | None):
+        raise GatewayError(400, "invalid_request", "`stream` must be true or false.", "stream")
+    return Request(path, _model(fields), fields)
+
+
+def _model(fields: Mapping[str, Any]) -> str:
+    model = fields.get("model")
+    if not isinstance(model, str) or not model:
+        raise missing_model()
+    return model
+
+
+def inner_body(
+    request: Request, route: Route, steering: Steering, *, namespace: str
+) -> tuple[bytes, bytes]:
+    """The body for LiteLLM and its content type.
+
+    ``namespace`` keeps cached replies apart: LiteLLM's key of a reply is made of the request alone.
+    """
+    if request.form is not None:
+        return form_body(request.form.without(steering.is_order))
+    fields = steering.without_orders(request.fields, keeps_metadata=request.path in _KEEPS_METADATA)
+    if request.lacks_usage:
+        options = fields.get("stream_options")
+        asked = options if isinstance(options, dict) else {}
+        fields["stream_options"] = {**asked, "include_usage": True}
+    if route.is_cached and request.path in _CACHED:
+        fields["cache"] = {
+            "use-cache": True,
+            "ttl": route.cache_ttl_seconds,
+            "namespace": namespace,
+        }
+    return orjson.dumps(fields), b"application/json"

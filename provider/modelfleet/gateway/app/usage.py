@@ -1,0 +1,54 @@
+"""How many tokens a request used: as the upstream reports them, or estimated. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .guarded_text import REQUEST_FIELDS, texts_of
+
+_CHARACTERS_PER_TOKEN = 4
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one request. ``is_estimated``: nobody reported them, so they were guessed."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+    is_estimated: bool = False
+
+
+def reported_usage(reply: Mapping[str, Any]) -> Usage | None:
+    """The usage in a reply, an event or a chunk, by whichever names its protocol has for it."""
+    usage = reply.get("usage")
+    if isinstance(usage, dict):
+        prompt = _count(usage, "prompt_tokens", "input_tokens")
+        completion = _count(usage, "completion_tokens", "output_tokens")
+        total = _count(usage, "total_tokens") or (prompt or 0) + (completion or 0)
+        if prompt is None and completion is None and not total:
+            return None
+        return Usage(prompt if prompt is not None else total, completion or 0, total)
+    meta = reply.get("meta")
+    if isinstance(meta, dict) and isinstance(meta.get("tokens"), dict):
+        prompt = _count(meta["tokens"], "input_tokens") or 0
+        completion = _count(meta["tokens"], "output_tokens") or 0
+        return Usage(prompt, completion, prompt + completion)
+    return None
+
+
+def _count(usage: Mapping[str, Any], *names: str) -> int | None:
+    for name in names:
+        value = usage.get(name)
+        if isinstance(value, int):
+            return value
+    return None
+
+
+def estimated_usage(fields: Mapping[str, Any], *, completion_tokens: int) -> Usage:
+    """The usage of a request whose reply said nothing, or not all of it: four letters a token."""
+    letters = sum(map(len, texts_of(fields, fields=REQUEST_FIELDS)))
+    prompt = -(-letters // _CHARACTERS_PER_TOKEN)
+    return Usage(prompt, completion_tokens, prompt + completion_tokens, is_estimated=True)
