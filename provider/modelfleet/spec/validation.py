@@ -41,11 +41,11 @@ from modelfleet.spec.tree import (
 _Spec = TypeVar("_Spec", ModelServiceSpec, ModelProxySpec)
 _Model = type[ModelServiceSpec] | type[ModelProxySpec]
 
-_NAME_AND_RULES: Final[Mapping[_Model, tuple[str, Sequence[Rule]]]] = {
-    ModelServiceSpec: ("model_service_name", SPEC_RULES),
-    ModelProxySpec: ("model_proxy_name", PROXY_RULES),
+_RULES: Final[Mapping[_Model, Sequence[Rule]]] = {
+    ModelServiceSpec: SPEC_RULES,
+    ModelProxySpec: PROXY_RULES,
 }
-"""Of each kind the field with its name, and the rules between its fields; engines have more."""
+"""The rules between the fields of each kind; those of engines come on top."""
 
 _QUANTITY: Final = re.compile(r"\s*[0-9.]+\s*[A-Za-z]{1,3}\s*")
 """What Kubernetes would take for a number: 500m, 16Gi."""
@@ -121,7 +121,7 @@ def validated(
     Values for which ``is_unknown`` holds may stand at any depth; nothing is said about them.
     ``rules`` are those of the model unless given.
     """
-    rules = _NAME_AND_RULES[model][1] if rules is None else rules
+    rules = _RULES[model] if rules is None else rules
     tree = pruned(inputs)
     unknown = list(unknown_paths(tree, is_unknown=is_unknown))
     try:
@@ -178,8 +178,7 @@ def spec_of(
     """
     result: Validated[Any] = validated(inputs, model=model, rules=rules)
     if result.spec is None:
-        name_field, _ = _NAME_AND_RULES[model]
-        raise SpecError(f"{model.kind} {inputs.get(name_field) or '?'}", result.problems)
+        raise SpecError(f"{model.kind} {inputs.get(model.name_field) or '?'}", result.problems)
     return result.spec
 
 
