@@ -766,7 +766,9 @@ class PoliciesArgs(TypedDict, total=False):
     """
 
     fallbacks: pulumi.Input[Sequence[pulumi.Input[FallbackArgs]] | None]
-    """Who answers where a model fails, in this order. Change: rolling."""
+    """Who answers where a model fails, in this order. The proxy's hold for every route without
+    its own; on a route, [] is none. Change: rolling.
+    """
 
     token_rate_limiter: pulumi.Input[TokenRateLimiterArgs | None]
     """Tokens that may pass: of the whole proxy, or of one route. Change: rolling."""
@@ -779,10 +781,14 @@ class FallbackArgs(TypedDict, total=False):
     """A model that answers where the one that was asked for fails: AgentRun's way to name it."""
 
     model_name: pulumi.Input[str | None]
-    """A public name of this proxy, or a name the service answers to. Change: rolling."""
+    """A public name of this proxy; beside model_service_name, the model of that service.
+    Change: rolling.
+    """
 
     model_service_name: pulumi.Input[str | None]
-    """A ModelService of the proxy's namespace. Change: rolling."""
+    """A ModelService of the proxy's namespace; its name becomes a public name, too. Change:
+    rolling.
+    """
 
 
 class TokenRateLimiterArgs(TypedDict, total=False):
@@ -819,12 +825,14 @@ class GuardrailConfigArgs(TypedDict, total=False):
     """Regular expressions that may not match. Default: empty. Change: rolling."""
 
     block_on_sensitive_data: pulumi.Input[bool | None]
-    """Block payment cards, bank accounts, private keys, access keys and e-mail addresses.
-    Default: false. Change: rolling.
+    """Block payment cards, bank accounts, identity numbers, private keys, access keys and
+    e-mail addresses. Default: false. Change: rolling.
     """
 
     max_text_length: pulumi.Input[int | None]
-    """Longest text that may pass, in characters. At least 1. Change: rolling."""
+    """Most characters of a request, or of a reply, in all of its texts. At least 1. Change:
+    rolling.
+    """
 
 
 class ProxyConfigArgs(TypedDict, total=False):
@@ -946,12 +954,14 @@ class RedisArgs(TypedDict, total=False):
     """
 
     storage_gib: pulumi.Input[float | None]
-    """Size of the managed one's disk, in GiB. More than 0, at most 1024. Default: 1. Change:
-    replace.
+    """Size of the managed one's disk, in GiB; fixed once it is made. More than 0, at most 1024.
+    Default: 1. Change: in_place.
     """
 
     storage_class: pulumi.Input[str | None]
-    """Storage class of the managed one's disk; unset = the default. Change: replace."""
+    """Storage class of the managed one's disk; unset = the default. Fixed once it is made.
+    Change: in_place.
+    """
 
     image: pulumi.Input[str | None]
     """Image of the managed one; unset = redis:7.0.15. Change: rolling."""

@@ -63,10 +63,14 @@ class GuardrailConfig(SpecModel):
     block_on_sensitive_data: bool = declared(
         False,
         change=ROLLING,
-        doc="Block payment cards, bank accounts, private keys, access keys and e-mail addresses.",
+        doc="Block payment cards, bank accounts, identity numbers, private keys, access keys and "
+        "e-mail addresses.",
     )
     max_text_length: Int | None = declared(
-        None, change=ROLLING, doc="Longest text that may pass, in characters.", ge=1
+        None,
+        change=ROLLING,
+        doc="Most characters of a request, or of a reply, in all of its texts.",
+        ge=1,
     )
 
 
