@@ -8,28 +8,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 import tarfile
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from modelfleet.engines import llama_cpp
-from modelfleet.local.errors import LocalError
 from modelfleet.local.images import built
 from modelfleet.local.images.archive import Config, entries_of, manifest_of, write_archive
 from modelfleet.local.images.built import (
     archive_path,
     built_images,
     missing_requirements,
-    python_version,
 )
 from modelfleet.local.images.debian import clean
 from modelfleet.local.images.description import Image, described_images, program_key
 from modelfleet.local.images.sources import LLAMA_CPP, pinned_distribution
 from modelfleet.local.pods.requirements import BUILDERS
+from modelfleet.render.proxy.redis_pod import DEFAULT_REDIS_IMAGE
+from modelfleet.spec.proxy import DEFAULT_LITELLM_VERSION
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +105,12 @@ def test_the_server_starts_and_listens_as_the_official_image_does() -> None:
     number = llama_cpp.DEFAULT_VERSION.removeprefix("b")
     commands = image.described.programs["/app/llama-server"].commands
     assert f"-DLLAMA_BUILD_NUMBER={number}" in commands[0]
+
+
+def test_a_proxy_and_its_redis_have_the_images_that_the_renderer_names() -> None:
+    names = {name for image in described_images() for name in image.described.names}
+    assert f"ghcr.io/berriai/litellm:{DEFAULT_LITELLM_VERSION}" in names
+    assert f"docker.io/library/{DEFAULT_REDIS_IMAGE}" in names
 
 
 def test_no_two_images_have_a_name_in_common() -> None:
@@ -348,58 +352,6 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path, cache: Path) -> None:
         built_images(images=images)
     left = sorted(path.name for path in (cache / "modelfleet" / "images").iterdir())
     assert left == ["above.lock", f"below-{images[0].key}", "below.lock"]
-
-
-# --- Packages of Python
-
-
-def below_with_python(image: Image, *, version: str) -> None:
-    """Put an archive in the cache in the image's place that has a Python."""
-    tree = archive_path(image).parent / "tree"
-    (tree / "usr" / "bin").mkdir(parents=True)
-    (tree / "usr" / "bin" / "python3").symlink_to(f"python{version}")
-    write_archive(
-        archive_path(image),
-        tree=tree,
-        keep_owners=False,
-        parent=None,
-        names=["below:1"],
-        config=Config(),
-        architecture="amd64",
-    )
-
-
-def test_packages_are_installed_for_the_python_of_the_image_below(tmp_path: Path) -> None:
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    above = (
-        'names = ["a:1"]\nfrom = "below"\n[python]\nrequirements = "pins.txt"\nto = "/opt/app"\n'
-    )
-    write_descriptions(tmp_path, above=above)
-    wheel = tmp_path / "greeting-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as packed:
-        packed.writestr("greeting.py", "TEXT = 'hello'\n")
-        packed.writestr("greeting-1.0.dist-info/METADATA", "Name: greeting\nVersion: 1.0\n")
-        packed.writestr("greeting-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        packed.writestr("greeting-1.0.dist-info/RECORD", "")
-    pin = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    (tmp_path / "above" / "pins.txt").write_text(
-        f"greeting @ {wheel.as_uri()} --hash=sha256:{pin}\n"
-    )
-    images = described_images(tmp_path)
-    below_with_python(images[0], version=version)
-    assert python_version(images[0]) == version
-    _, image = built_images(images=images)
-    _, _, entries = read_archive(image.archive)
-    names = [entry.name for entry in entries]
-    assert "opt/app/greeting.py" in names
-    assert f"opt/app/__pycache__/greeting.cpython-{version.replace('.', '')}.pyc" in names
-
-
-def test_packages_without_a_python_below_are_refused(tmp_path: Path) -> None:
-    above = 'names = ["a:1"]\nfrom = "below"\n[python]\nrequirements = "greeting"\nto = "/opt"\n'
-    write_descriptions(tmp_path, above=above)
-    with pytest.raises(LocalError, match="above has packages of Python, but no Python below it"):
-        built_images(images=described_images(tmp_path))
 
 
 # --- What a machine lacks

@@ -24,6 +24,7 @@ from modelfleet.errors import ModelFleetError
 from modelfleet.local import DEFAULT_GPUS, NotRunningError, Plane, Progress, Status, install_tools
 from modelfleet.local.environment import shell_exports
 from modelfleet.local.folders import STATE_VARIABLE
+from modelfleet.local.images import litellm_packages
 from modelfleet.local.nodes import FLEET_POOL
 from modelfleet.local.pods.materials import prepare
 from modelfleet.local.pods.requirements import lacking
@@ -67,11 +68,13 @@ OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How to pri
 def install() -> None:
     """Find or build every tool, once per version, into the user's cache folder.
 
-    With them what real nodes are made of, where this machine can have some.
+    With them what real nodes are made of, where this machine can have some, and LiteLLM, with which
+    a gateway's application runs in tests.
     """
     reason = lacking()
     with _errors_told():
         tools = install_tools(progress=Progress(_messages), pods=not reason)
+        litellm_packages(progress=Progress(_messages))
         if not reason:
             prepare(progress=Progress(_messages))
     if reason:
