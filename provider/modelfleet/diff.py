@@ -249,7 +249,28 @@ def _summary(path: Path, old: Any, new: Any, *, of: ResourceType) -> str:
         return "(secret) changed"
     if path == _HOSTED and None in (old, new):
         return "hosted → external" if new is None else "external → hosted"
+    if places := _places_in(old, new):
+        return ", ".join(
+            f"{dotted(at)} {_shown(a, path, of)} → {_shown(b, path, of)}" for at, a, b in places
+        )
     return f"{_shown(old, path, of)} → {_shown(new, path, of)}"
+
+
+def _places_in(old: Any, new: Any) -> list[tuple[Path, Any, Any]]:
+    """Return what differs between two lists of as many maps, each place with both values.
+
+    A path ends at a list, for what stands where may have changed; but whoever reads of a change
+    wants to know which of twenty targets has another weight.
+    """
+    if not (isinstance(old, list) and isinstance(new, list) and len(old) == len(new)):
+        return []
+    if not all(isinstance(each, Mapping) for each in (*old, *new)):
+        return []
+    return [
+        ((at, *path), *values)
+        for at, (before, after) in enumerate(zip(old, new, strict=True))
+        for path, values in sorted(differences(before, after).items(), key=str)
+    ]
 
 
 def _shown(value: Any, path: Path, of: ResourceType) -> str:
@@ -264,9 +285,9 @@ def _words(value: Any, path: Path, of: ResourceType) -> str:
     if of.is_secret(path):
         return "(secret)"
     if isinstance(value, Mapping):
-        items = ((key, each) for key, each in value.items() if each not in (None, {}, []))
-        told = ", ".join(f"{key}: {_words(each, (*path, key), of)}" for key, each in items)
-        return f"{{{told}}}"
+        items = ((key, _words(each, (*path, key), of)) for key, each in value.items())
+        told = (f"{key}: {words}" for key, words in items if words not in ("null", "{}", "[]"))
+        return f"{{{', '.join(told)}}}"
     if isinstance(value, list):
         return f"[{', '.join(_words(each, (), of) for each in value)}]"
     return value if isinstance(value, str) else json.dumps(value)

@@ -43,12 +43,14 @@ class Rendered:
 class Plan:
     """``inputs`` with fixed defaults, the ``values`` known beforehand, and every problem.
 
-    With problems, ``inputs`` are as declared and ``values`` is empty.
+    With problems, ``inputs`` are as declared and ``values`` is empty. ``warnings`` are of what is
+    seldom meant; there are none while something is unknown.
     """
 
     inputs: dict[str, Any]
     values: dict[str, Any]
     problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
 
 
 def plan(
@@ -93,7 +95,8 @@ def plan(
             rendered, newest=of.renderer_version, hosted=hosted, unknown=unknown
         )
         values["pod_template_hash"] = unknown if hosted else ""
-    return Plan(inputs=complete, values=values, problems=())
+    warnings = of.warnings_of(spec) if spec is not None else ()
+    return Plan(inputs=complete, values=values, problems=(), warnings=warnings)
 
 
 def spec_of(inputs: Mapping[str, Any]) -> ModelServiceSpec:

@@ -36,6 +36,7 @@ from modelfleet.render.proxy import (
 from modelfleet.spec.fields import ANY
 from modelfleet.spec.proxy import ModelProxySpec
 from modelfleet.spec.proxy_rules import PROXY_RULES
+from modelfleet.spec.proxy_warnings import warnings_of
 from modelfleet.spec.rules import SPEC_RULES, Rule
 from modelfleet.spec.service import ModelServiceSpec
 from modelfleet.spec.transitions import problems_since, proxy_problems_since
@@ -52,7 +53,7 @@ class ResourceType:
     can show, but for the hash of the pods. ``pinned`` fixes defaults for the life of a resource,
     and ``problems_since`` says what one cannot become. ``declared_field`` leads from an object's
     field back to the declaration, ``has_downtime`` says whether replacing pods leaves none.
-    ``summaries`` tell what changed between two renderers.
+    ``summaries`` tell what changed between two renderers, ``warnings_of`` what is seldom meant.
     """
 
     kind: str
@@ -69,6 +70,7 @@ class ResourceType:
     has_downtime: Callable[[Any, Any], bool]
     problems_since: Callable[..., Iterator[Problem]]
     summaries: Callable[..., Sequence[str]]
+    warnings_of: Callable[[Any], tuple[Problem, ...]]
 
     @property
     def name_field(self) -> str:
@@ -121,6 +123,10 @@ def _no_summaries(**_: int) -> list[str]:
     return []
 
 
+def _no_warnings(_: Any) -> tuple[Problem, ...]:
+    return ()
+
+
 MODEL_SERVICE: Final = ResourceType(
     kind=ModelServiceSpec.kind,
     model=ModelServiceSpec,
@@ -136,6 +142,7 @@ MODEL_SERVICE: Final = ResourceType(
     has_downtime=has_downtime,
     problems_since=problems_since,
     summaries=summaries,
+    warnings_of=_no_warnings,
 )
 MODEL_PROXY: Final = ResourceType(
     kind=ModelProxySpec.kind,
@@ -153,6 +160,7 @@ MODEL_PROXY: Final = ResourceType(
     has_downtime=_never,
     problems_since=proxy_problems_since,
     summaries=_no_summaries,
+    warnings_of=warnings_of,
 )
 
 TYPES: Final[Mapping[str, ResourceType]] = {

@@ -15,6 +15,7 @@ from modelfleet.adapters.dynamic import engine_link
 from modelfleet.adapters.dynamic.calls import Call, calling_request
 from modelfleet.adapters.dynamic.state import DRIFT, OWNER, POD_TEMPLATE_HASH, RENDERER, renderer_of
 from modelfleet.diff import WORDS, Change, heaviest
+from modelfleet.errors import Problem
 from modelfleet.resource_types import MODEL_SERVICE, ResourceType
 from modelfleet.spec.fields import ChangeClass
 
@@ -84,6 +85,14 @@ class Progress:
         self._shown = text
         told = partial(engine_link.log, "info", text, urn=self._urn, ephemeral=True)
         asyncio.get_running_loop().run_in_executor(None, told)
+
+
+def warn(warnings: Sequence[Problem]) -> None:
+    """Say beside the resource what is seldom meant, one line each."""
+    call = calling_request()
+    if call is not None:
+        for each in warnings:
+            engine_link.log("warning", str(each), urn=call.urn)
 
 
 def found_drift(sentences: Mapping[str, str]) -> None:

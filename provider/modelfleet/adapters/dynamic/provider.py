@@ -80,6 +80,7 @@ class FleetProvider(StatelessProvider):
         )
         owner = {state.OWNER: news[state.OWNER]} if state.OWNER in news else {}
         inputs = state.inputs_of({**planned.inputs, **planned.values, **owner})
+        announcements.warn(planned.warnings)
         twice = _declared_twice(inputs, of=self.of)
         return CheckResult(inputs, check_failures([*planned.problems, *twice]))
 
