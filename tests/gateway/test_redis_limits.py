@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import pytest
+import redis
 import trustme
 
 from modelfleet.gateway.app.limits import Limiter, Scope, limiter_of
@@ -229,6 +230,23 @@ async def test_a_request_costs_one_round_trip_and_its_tokens_another(
     assert stats["cmdstat_evalsha"]["calls"] == 2
     assert not {"cmdstat_eval", "cmdstat_ping", "cmdstat_client|setinfo"} & set(stats)
     assert total["total_connections_received"] <= 2  # the one that resets, the one that asks
+
+
+async def test_counts_find_room_in_a_redis_that_cached_answers_have_filled(
+    own: RedisServer, proxy: str
+) -> None:
+    async with limiters(own, proxy) as (limiter,):
+        with own.client as client:
+            client.set("answer", "x" * 4 * 2**20)
+            client.config_set("maxmemory", str(2 * 2**20))
+            with pytest.raises(redis.OutOfMemoryError):
+                client.set("another", "x")
+        scopes = [Scope("key:a", {"rpm": 100, "token_quota": 10})]
+        assert await limiter.admit(scopes) is None
+        await limiter.settle(scopes, tokens=10)
+        refusal = await limiter.admit(scopes)
+    assert refusal is not None
+    assert refusal.code == "insufficient_quota"
 
 
 async def test_scripts_that_redis_forgot_are_sent_again(own: RedisServer, proxy: str) -> None:

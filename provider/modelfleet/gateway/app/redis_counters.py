@@ -38,9 +38,11 @@ and for a process that was itself held up so long that Redis' answer looks late.
 
 _FAILURES = (RedisError, OSError, TimeoutError)
 
-# Both name keys by the time that they read: a caller does not know it. Hence KEYS has their common
-# beginning only, which is enough to find the slot.
-_KEY = """
+# Counts are few and small: they may be written even where cached answers have filled the memory.
+#
+# A caller does not know by what time a key is named. Hence KEYS has the common beginning of all
+# keys only, which is enough to find the slot.
+_KEY = """#!lua flags=allow-oom
 local now = redis.call('TIME')
 local function key_of(name, seconds)
   local index = seconds > 0 and math.floor(now[1] / seconds) or 0
