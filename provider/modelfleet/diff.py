@@ -285,12 +285,18 @@ def _words(value: Any, path: Path, of: ResourceType) -> str:
     if of.is_secret(path):
         return "(secret)"
     if isinstance(value, Mapping):
-        items = ((key, _words(each, (*path, key), of)) for key, each in value.items())
-        told = (f"{key}: {words}" for key, words in items if words not in ("null", "{}", "[]"))
-        return f"{{{', '.join(told)}}}"
+        items = ((key, each) for key, each in value.items() if not _is_empty(each))
+        told = ", ".join(f"{key}: {_words(each, (*path, key), of)}" for key, each in items)
+        return f"{{{told}}}"
     if isinstance(value, list):
         return f"[{', '.join(_words(each, (), of) for each in value)}]"
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _is_empty(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(map(_is_empty, value.values()))
+    return value is None or value == []
 
 
 def _text(tree: Any) -> str:
