@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from proxy_world import a, b, front, world  # noqa: F401  (fixtures are found where imported)
 
 from local_models import claimed_models
 from modelfleet.cluster.client import Client
@@ -69,6 +70,12 @@ def namespace(api: Api) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def module_namespace(api: Api) -> Iterator[str]:
     """The same for what several tests of a module look at."""
+    yield from _namespace(api)
+
+
+@pytest.fixture(scope="session")
+def session_namespace(api: Api) -> Iterator[str]:
+    """The same for what tests of several modules look at."""
     yield from _namespace(api)
 
 

@@ -37,7 +37,7 @@ def program(
 
     It runs on real nodes unless ``deployment`` says otherwise.
     """
-    runs = {"model": {"uri": f"pvc://models/{model}.gguf"}, "gpu": REAL, **_TINY}
+    runs = small_deployment(model)
     declared = {
         "namespace": namespace,
         "wait": {"timeout_seconds": 120},
@@ -52,6 +52,11 @@ def program(
         "import pulumi\nfrom modelfleet import ModelService\n\n"
         f"service = ModelService(\n    {name!r},\n{arguments})\n{exports}"
     )
+
+
+def small_deployment(model: str) -> dict[str, Any]:
+    """Return the deployment of a tiny model on real nodes."""
+    return {"model": {"uri": f"pvc://models/{model}.gguf"}, "gpu": REAL, **_TINY}
 
 
 def sentence(model: str) -> str:
