@@ -22,7 +22,6 @@ from litellm.proxy.proxy_server import app
 from importlib.util import find_spec
 import hiredis, httptools, httpx, litellm, prometheus_client, redis.asyncio, uvloop
 assert find_spec("litellm_enterprise") is None
-import litellm
 inside = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://inside")
 assert asyncio.run(inside.get("/health/liveliness")).status_code == 200
 assert litellm.token_counter(model="served", text="one two three") == 3
