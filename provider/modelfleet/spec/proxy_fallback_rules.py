@@ -156,8 +156,9 @@ def _declared_fallbacks(routes: Any, config: Any, policies: Any) -> Iterator[tup
 
 
 def _may_be_meant(name: str, names: PublicNames) -> bool:
-    """Return whether ``name`` may be a public name with a workspace that is not known."""
-    return names.workspace_id is UNKNOWN and "/" in name
+    """Return whether ``name`` may be a public name, given a workspace that is not known."""
+    ends = {each.name.rpartition("/")[2] for each in names.routes}
+    return names.workspace_id is UNKNOWN and name.rpartition("/")[2] in ends
 
 
 def _is_same(one: str, other: str, names: PublicNames) -> bool:

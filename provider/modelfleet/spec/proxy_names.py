@@ -6,7 +6,7 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,14 +51,24 @@ class PublicNames:
 
     def access_name(self, name: str) -> Any:
         """Return what callers send for a public name, or ``UNKNOWN``."""
-        if "/" in name or self.workspace_id is None:
-            return name
-        return UNKNOWN if self.workspace_id is UNKNOWN else f"{self.workspace_id}/{name}"
+        return _access_name(name, self.workspace_id)
 
     def same(self, name: str) -> str:
         """Return a name under which ``name`` and all that mean the same compare equal."""
-        access_name = self.access_name(name)
-        return name if access_name is UNKNOWN else str(access_name)
+        return _same(name, self.workspace_id)
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """The fallbacks of the whole proxy, of which a name that is among them has those after it."""
+
+    names: tuple[tuple[Path, str], ...]
+    workspace_id: Any
+
+    def after(self, name: str) -> tuple[tuple[Path, str], ...]:
+        own = [_same(other, self.workspace_id) for _, other in self.names]
+        same = _same(name, self.workspace_id)
+        return self.names[own.index(same) + 1 :] if same in own else self.names
 
 
 NAMES_PATHS = ("model_proxy_name", "workspace_id", "proxy_mode", ROUTES, CONFIG, POLICIES)
@@ -69,7 +79,7 @@ def public_names(
     name: Any, workspace_id: Any, mode: Any, routes: Any, config: Any, policies: Any
 ) -> PublicNames:
     """Return the public names of a proxy, of whose values each may be ``UNKNOWN``."""
-    shared = [*_shared_fallbacks(policies, config)]
+    shared = _Shared(tuple(_shared_fallbacks(policies, config)), workspace_id)
     found = [*_of_routes(routes, shared=shared)]
     of_config = [*_of_endpoints(name, mode, routes, config, shared=shared)]
     endpoints: Any = field(config, "endpoints") or ()
@@ -85,7 +95,7 @@ def fallbacks_of_policies(path: Path, policies: Any) -> Iterator[tuple[Path, Any
         yield (*path, "fallbacks", at), each
 
 
-def _of_routes(routes: Any, *, shared: Sequence[tuple[Path, str]]) -> Iterator[NamedRoute]:
+def _of_routes(routes: Any, *, shared: _Shared) -> Iterator[NamedRoute]:
     targets = {part.path[1]: part for part in targets_in(routes, None)}
     for name, route in routes.items() if isinstance(routes, Mapping) else ():
         path: Path = (ROUTES, name)
@@ -103,13 +113,13 @@ def _of_routes(routes: Any, *, shared: Sequence[tuple[Path, str]]) -> Iterator[N
 
 
 def _of_endpoints(
-    name: Any, mode: Any, routes: Any, config: Any, *, shared: Sequence[tuple[Path, str]]
+    name: Any, mode: Any, routes: Any, config: Any, *, shared: _Shared
 ) -> Iterator[NamedRoute]:
     for part in targets_in(None, config):
         if routes not in ({}, UNKNOWN):
             return  # both forms: a problem of its own
         if name is not UNKNOWN:
-            rest = _rest(name, shared)
+            rest = shared.after(name)
             yield NamedRoute(name, (CONFIG,), part.targets, part.is_complete, rest)
         endpoints = field(config, "endpoints")
         if not part.is_complete or mode == "multi" or mode is UNKNOWN or len(endpoints) > 1:
@@ -117,7 +127,7 @@ def _of_endpoints(
         names = _names(endpoints[0])
         for own in () if names is UNKNOWN else names:
             if own not in (name, UNKNOWN):
-                rest = _rest(own, shared)
+                rest = shared.after(own)
                 yield NamedRoute(own, part.targets[0].path, part.targets, True, rest)
 
 
@@ -130,7 +140,7 @@ def _names(endpoint: Any) -> Any:
 
 
 def _fallbacks(
-    name: str, route: Mapping[str, Any], path: Path, *, shared: Sequence[tuple[Path, str]]
+    name: str, route: Mapping[str, Any], path: Path, *, shared: _Shared
 ) -> tuple[tuple[Path, str], ...]:
     if own := route["fallbacks"]:
         return tuple(((*path, "fallbacks", at), other) for at, other in known(own))
@@ -139,7 +149,7 @@ def _fallbacks(
         return ()
     if policies["fallbacks"] is not None:
         return tuple(_by_name((*path, POLICIES), policies))
-    return _rest(name, shared)
+    return shared.after(name)
 
 
 def _shared_fallbacks(policies: Any, config: Any) -> Iterator[tuple[Path, str]]:
@@ -153,7 +163,12 @@ def _by_name(path: Path, policies: Any) -> Iterator[tuple[Path, str]]:
             yield (*at, "model_name"), each["model_name"]
 
 
-def _rest(name: str, shared: Sequence[tuple[Path, str]]) -> tuple[tuple[Path, str], ...]:
-    """Return the proxy's fallbacks for ``name``: of those among them, the ones that come after."""
-    names = [other for _, other in shared]
-    return tuple(shared[names.index(name) + 1 :] if name in names else shared)
+def _access_name(name: str, workspace_id: Any) -> Any:
+    if "/" in name or workspace_id is None:
+        return name
+    return UNKNOWN if workspace_id is UNKNOWN else f"{workspace_id}/{name}"
+
+
+def _same(name: str, workspace_id: Any) -> str:
+    access_name = _access_name(name, workspace_id)
+    return name if access_name is UNKNOWN else str(access_name)

@@ -159,15 +159,23 @@ def _routes_of_fallbacks(
                 yield each.model_service_name, _Declared(place, ((place, target),), policies=alone)
 
 
-def _fallbacks(name: str, route: _Declared, policies: Policies) -> tuple[str, ...]:
-    """Return the public names that answer for ``name``, of ``policies`` where it has none itself.
+def _fallbacks(spec: ModelProxySpec, name: str, route: _Declared) -> tuple[str, ...]:
+    """Return the access names that answer for ``name``, the proxy's where it has none itself.
 
-    One that is among those itself has those after it, so that nothing leads in a circle.
+    One that is among the proxy's has those after it, so that nothing leads in a circle.
     """
-    if route.fallbacks or route.policies.fallbacks is not None:
-        return route.fallbacks or tuple(map(_public_name, route.policies.fallbacks or ()))
-    shared = tuple(map(_public_name, policies.fallbacks or ()))
-    return shared[shared.index(name) + 1 :] if name in shared else shared
+    own = route.policies.fallbacks
+    if route.fallbacks or own is not None:
+        return tuple(
+            access_name_of(other, workspace_id=spec.workspace_id)
+            for other in route.fallbacks or map(_public_name, own or ())
+        )
+    shared = tuple(
+        access_name_of(_public_name(each), workspace_id=spec.workspace_id)
+        for each in policies_of(spec).fallbacks or ()
+    )
+    access_name = access_name_of(name, workspace_id=spec.workspace_id)
+    return shared[shared.index(access_name) + 1 :] if access_name in shared else shared
 
 
 def _public_name(fallback: Fallback) -> str:
@@ -177,17 +185,15 @@ def _public_name(fallback: Fallback) -> str:
 def _public(
     spec: ModelProxySpec, name: str, route: _Declared, *, policies: Policies
 ) -> PublicRoute:
-    def access_name(public_name: str) -> str:
-        return access_name_of(public_name, workspace_id=spec.workspace_id)
-
-    fallbacks = map(access_name, _fallbacks(name, route, policies))
+    access_name = access_name_of(name, workspace_id=spec.workspace_id)
+    fallbacks = _fallbacks(spec, name, route)
     upstreams = tuple(_upstream(spec, target, at=at) for at, target in route.targets)
     types = (route.model_type, spec.model_type, *(each.model_type for each in upstreams))
     return PublicRoute(
-        access_name=access_name(name),
+        access_name=access_name,
         path=dotted(route.path),
         upstreams=upstreams,
-        fallbacks=tuple(dict.fromkeys(each for each in fallbacks if each != access_name(name))),
+        fallbacks=tuple(dict.fromkeys(each for each in fallbacks if each != access_name)),
         policies=_over(policies.model_copy(update=dict.fromkeys(COUNTED)), route.policies),
         model_type=next((each for each in types if each is not None), ModelType.LLM),
     )
