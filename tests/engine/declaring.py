@@ -1,4 +1,4 @@
-"""Texts of programs that declare services. Pure.
+"""Texts of programs that declare services and proxies. Pure.
 
 ``hosted`` and ``external`` make one declaration, ``program`` a program of several. The pods of a
 hosted service are tiny, so that tests side by side have room on one plane.
@@ -11,7 +11,7 @@ from typing import Any
 
 from modelfleet.local.stages import node_selector
 
-_IMPORTS = "import pulumi\nfrom modelfleet import ModelService\n"
+_IMPORTS = "import pulumi\nfrom modelfleet import ModelProxy, ModelService\n"
 
 TINY: Mapping[str, Any] = {
     "model": {"uri": "file:///models/tiny"},
@@ -59,6 +59,12 @@ def external(name: str, *, namespace: str, options: str = "", **fields: Any) -> 
     return _declaration(name, declared, options)
 
 
+def proxy(name: str, *, namespace: str, options: str = "", **fields: Any) -> str:
+    """Return a declaration of a proxy that nobody waits for: no gateway runs on a fake node."""
+    declared = {"namespace": namespace, "wait": ACCEPTED, **fields}
+    return _declaration(name, declared, options, kind="ModelProxy")
+
+
 def misbehaving(behaviour: str) -> dict[str, Any]:
     """Return what in a ``deployment`` sends its pods to the nodes of one behaviour."""
     return {
@@ -67,8 +73,10 @@ def misbehaving(behaviour: str) -> dict[str, Any]:
     }
 
 
-def _declaration(name: str, declared: Mapping[str, Any], options: str) -> str:
+def _declaration(
+    name: str, declared: Mapping[str, Any], options: str, *, kind: str = "ModelService"
+) -> str:
     arguments = [f"{key}={value!r}" for key, value in declared.items()]
     if options:
         arguments.append(f"opts=pulumi.ResourceOptions({options})")
-    return f"ModelService({', '.join([repr(name), *arguments])})"
+    return f"{kind}({', '.join([repr(name), *arguments])})"
