@@ -73,6 +73,7 @@ def client_pod(
     node: str,
     environment: Mapping[str, str],
     name: str = "client",
+    image: str = _IMAGE,
     command: Sequence[str] = ("sleep", "3600"),
     scripts: str | None = None,
 ) -> ClientPod:
@@ -92,7 +93,7 @@ def client_pod(
             "containers": [
                 {
                     "name": "client",
-                    "image": _IMAGE,
+                    "image": image,
                     "command": list(command),
                     "volumeMounts": mounts,
                 }

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from node_clients import ask_from_node  # noqa: F401
 from proxy_world import a, b, front, world  # noqa: F401  (fixtures are found where imported)
 
 from local_models import claimed_models
