@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -553,6 +554,49 @@ async def test_tokens_count_even_when_who_settles_them_is_cancelled(
         await asyncio.gather(*tasks, return_exceptions=True)
     async with limiters(shared, proxy) as (limiter,):
         assert await limiter.admit(scopes) is not None
+
+
+@pytest.mark.parametrize("turns", range(0, 24, 2))
+async def test_a_process_that_is_held_up_does_not_take_redis_for_away_nor_count_twice(
+    shared: RedisServer, proxy: str, turns: int
+) -> None:
+    scopes = [Scope("key:a", {"rpm": 10**6})]
+
+    async def attempt() -> int:
+        async with limiters(shared, f"{proxy}-{uuid.uuid4()}") as (limiter,):
+            task = asyncio.create_task(limiter.admission(scopes))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            time.sleep(0.4)  # noqa: ASYNC251 - nothing else runs meanwhile: that is the case
+            assert (await task).refusal is None
+            assert not limiter.is_away
+            return int((await limiter.admission(scopes)).headers["x-ratelimit-remaining-requests"])
+
+    assert await in_one_window(shared, 60, attempt) == 10**6 - 2
+
+
+async def test_a_process_with_more_to_do_than_it_can_counts_each_request_once(
+    shared: RedisServer, proxy: str
+) -> None:
+    scopes = [Scope("key:a", {"rpm": 10**6})]
+
+    async def keep_busy() -> None:
+        while True:
+            time.sleep(0.06)  # noqa: ASYNC251 - work that leaves nobody else to run
+            await asyncio.sleep(0)
+
+    async def attempt() -> int:
+        async with limiters(shared, f"{proxy}-{uuid.uuid4()}") as (limiter,):
+            busy = [asyncio.create_task(keep_busy()) for _ in range(5)]
+            asked = [limiter.admission(scopes) for _ in range(20)]
+            answers = await asyncio.gather(*asked)
+            for task in busy:
+                task.cancel()
+            assert not limiter.is_away
+            left = (each.headers["x-ratelimit-remaining-requests"] for each in answers)
+            return min(map(int, left))
+
+    assert await in_one_window(shared, 60, attempt) == 10**6 - 20
 
 
 async def test_requests_that_are_cancelled_leave_no_answer_to_others(

@@ -27,13 +27,13 @@ from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
 from redis.exceptions import NoScriptError, RedisError
 
+from .patience import answer_within
 from .windows import Bound, Reading
 
 ATTEMPT_SECONDS = 0.25
 """Of connecting, authenticating and answering together; there are two attempts.
 
-The second is for connections that ended with a restart of Redis, for a password that was changed,
-and for a process that was itself held up so long that Redis' answer looks late.
+The second is for connections that ended with a restart of Redis, and for a password that changed.
 """
 
 _FAILURES = (RedisError, OSError, TimeoutError)
@@ -199,11 +199,12 @@ class RedisCounters:
             raise CountersAway(_reason(error)) from error
 
     async def _attempt(self, client: Client, script: Script, words: Sequence[str]) -> list[int]:
-        async with asyncio.timeout(ATTEMPT_SECONDS):
-            try:
-                return await client.evalsha(script.sha1, 1, self._prefix, *words)
-            except NoScriptError:
-                return await client.eval(script.text, 1, self._prefix, *words)
+        try:
+            question = client.evalsha(script.sha1, 1, self._prefix, *words)
+            return await answer_within(ATTEMPT_SECONDS, question)
+        except NoScriptError:
+            question = client.eval(script.text, 1, self._prefix, *words)
+            return await answer_within(ATTEMPT_SECONDS, question)
 
     def _begin_anew(self) -> None:
         """Use none of the connections that there are: where one failed, the others will, too.

@@ -1,0 +1,172 @@
+"""Two running gateways that count in one real Redis, as two replicas of a proxy do.
+
+While Redis is away one of them is to refuse, and the other to count on its own: of one proxy they
+would both do the same.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from redis_server import RedisServer, redis_server
+from tests.gateway.running import Gateway, Stub, patiently
+
+pytestmark = pytest.mark.xdist_group("redis")
+
+LIMITS: dict[str, dict[str, int]] = {
+    "requests": {"rpm": 25},
+    "tokens": {"tpd": 60},
+    "quota": {"token_quota": 60},
+    "steady": {"tpd": 10_000},
+    "alone": {"rpm": 1_000},
+    "free": {},
+}
+TOKENS_OF_A_REPLY = 5
+
+
+class Replicas:
+    """The gateways, and callers of them."""
+
+    def __init__(self, closed: Gateway, lenient: Gateway) -> None:
+        self.closed, self.lenient = closed, lenient
+
+    def ask(self, gateway: Gateway, caller: str, **more: Any) -> httpx.Response:
+        body = {"model": "chat", "messages": [{"role": "user", "content": "hi"}], **more}
+        headers = {"authorization": f"Bearer {key_of(caller)}"}
+        url = f"{gateway.url}/v1/chat/completions"
+        return httpx.post(url, json=body, headers=headers, timeout=60)
+
+    def ask_often(self, caller: str, *, times: int) -> list[httpx.Response]:
+        """Ask both in turn, eight at a time."""
+        gateways = itertools.islice(itertools.cycle([self.closed, self.lenient]), times)
+        with ThreadPoolExecutor(8) as pool:
+            return list(pool.map(lambda gateway: self.ask(gateway, caller), gateways))
+
+
+def key_of(caller: str) -> str:
+    return f"sk-{caller}-0123456789abcdef"
+
+
+def spec_for(stub: Stub, server: RedisServer) -> dict[str, Any]:
+    return {
+        "routes": {"chat": {"targets": [{"base_url": stub.base_url, "model_name": "served"}]}},
+        "api_keys": {name: {"key": key_of(name), "limits": each} for name, each in LIMITS.items()},
+        "redis": {"host": "127.0.0.1", "port": server.port, "credential_name": "redis-password"},
+        "replicas": 2,
+        "cpu": 1,
+    }
+
+
+def lenient(configuration: dict[str, Any]) -> dict[str, Any]:
+    configuration["redis"]["on_failure"] = "per_replica"
+    return configuration
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def replicas(
+    running_stub: Stub, server: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Replicas]:
+    spec = spec_for(running_stub, server)
+    gateways = [
+        Gateway(tmp_path_factory.mktemp("closed"), spec),
+        Gateway(tmp_path_factory.mktemp("lenient"), spec, changed=lenient),
+    ]
+    try:
+        for gateway in gateways:
+            gateway.write_secret("redis/password", f"{server.password}\n")
+        for gateway in gateways:
+            gateway.wait_until_ready()
+        yield Replicas(*gateways)
+    finally:
+        for gateway in gateways:
+            gateway.close()
+
+
+def code_of(response: httpx.Response) -> str:
+    return str(response.json()["error"]["code"])
+
+
+def test_two_replicas_together_let_through_as_many_requests_as_declared(
+    replicas: Replicas, stub: Stub
+) -> None:
+    # A minute that ends within the attempt would begin with nothing used.
+    while time.time() % 60 > 40:
+        time.sleep(0.5)
+    answers = replicas.ask_often("requests", times=40)
+    assert Counter(each.status_code for each in answers) == {200: 25, 429: 15}
+    assert len(stub.calls) == 25
+    refused = next(each for each in answers if each.status_code == 429)
+    assert code_of(refused) == "model_rate_limit_exceeded"
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert "rpm of key requests: 25 requests" in refused.json()["error"]["message"]
+    assert refused.headers["x-ratelimit-remaining-requests"] == "0"
+
+
+@pytest.mark.parametrize("is_stream", [False, True], ids=["whole", "streamed"])
+def test_tokens_of_one_replica_are_counted_at_the_other(
+    replicas: Replicas, stub: Stub, is_stream: bool
+) -> None:
+    before = replicas.ask(replicas.lenient, "steady").headers["x-ratelimit-remaining-tokens"]
+    answer = replicas.ask(replicas.closed, "steady", stream=is_stream)
+    assert answer.status_code == 200
+    for _ in patiently(10):  # the reply may be here before its tokens are there
+        after = replicas.ask(replicas.lenient, "steady").headers["x-ratelimit-remaining-tokens"]
+        if int(after) <= int(before) - 2 * TOKENS_OF_A_REPLY:
+            return
+    raise AssertionError(f"{before} tokens were left, and {after} after two replies")
+
+
+@pytest.mark.parametrize(
+    ("caller", "status", "code"),
+    [
+        ("tokens", 429, "model_rate_limit_exceeded"),
+        ("quota", 402, "insufficient_quota"),
+    ],
+)
+def test_a_used_up_budget_is_used_up_at_both(
+    replicas: Replicas, stub: Stub, caller: str, status: int, code: str
+) -> None:
+    replicas.ask_often(caller, times=2 * 60 // TOKENS_OF_A_REPLY)
+    for gateway in (replicas.closed, replicas.lenient):
+        refused = replicas.ask(gateway, caller)
+        assert (refused.status_code, code_of(refused)) == (status, code)
+        assert ("retry-after" in refused.headers) is (status == 429)
+
+
+def test_while_redis_is_away_requests_with_limits_are_refused_or_counted_alone_as_declared(
+    replicas: Replicas, stub: Stub, server: RedisServer
+) -> None:
+    for gateway in (replicas.closed, replicas.lenient):
+        assert replicas.ask(gateway, "alone").status_code == 200
+        assert replicas.ask(gateway, "quota").status_code == 402
+    server.stop()
+    try:
+        refused = replicas.ask(replicas.closed, "alone")
+        assert (refused.status_code, code_of(refused)) == (503, "service_unavailable")
+        assert refused.headers["retry-after"] == "1"
+        assert replicas.ask(replicas.closed, "free").status_code == 200
+        assert replicas.ask(replicas.lenient, "alone").status_code == 200
+        assert replicas.ask(replicas.lenient, "quota").status_code == 402  # as it was last seen
+    finally:
+        server.start()
+    for _ in patiently(30):
+        if replicas.ask(replicas.closed, "alone").status_code == 200:
+            break
+    assert replicas.ask(replicas.closed, "quota").status_code == 402
+    for gateway in (replicas.closed, replicas.lenient):
+        assert gateway.complaints.count("Redis is away") == 1
+        assert server.password not in gateway.complaints
