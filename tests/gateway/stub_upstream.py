@@ -16,15 +16,16 @@ Told over the control port (JSON in, JSON out), where nothing is ever slow or re
     POST /script     {"model": "*", "next": [BEHAVIOUR, ...], "always": BEHAVIOUR}
                      ``next`` are used up call by call, then ``always`` holds (null: well-behaved)
     POST /listening  {"accept": false}    connections are refused, those open are closed
-    GET  /calls      [{path, method, model, headers, body, at, status, disconnected}, ...]
+    GET  /calls      [{path, method, model, headers, body, at, status, finished, disconnected}]
     GET  /counts     {"total": 3, "by_model": {...}, "by_path": {...}, "open_connections": 1}
     POST /reset      forgets calls and scripts, listens again
 
 A BEHAVIOUR is any of: ``status`` and ``body`` (the reply instead of the usual one), ``headers``,
 ``delay_seconds`` (before the first byte), ``event_delay_seconds``, ``text`` (what is answered),
 ``cut_at_event`` n (the connection closes in place of event n, counted from 0), ``error_at_event`` n
-(an error event there, then the end), ``close`` (no reply at all), ``chunk_bytes`` (events are
-written in pieces of that size), ``usage`` (false: none is reported), ``arguments`` (of tool calls).
+(an error event there, then the end), ``stall_at_event`` n (a minute of silence there), ``close``
+(no reply at all), ``chunk_bytes`` (events are written in pieces of that size), ``usage`` (false:
+none is reported), ``arguments`` (of tool calls).
 """
 
 # The replies share one signature, whether they use all of it or not.
@@ -96,7 +97,7 @@ class Stub:
         body = request["body"] if isinstance(request["body"], dict) else {}
         model = str(body.get("model", ""))
         call: Json = {**request, "model": model, "at": time.time(), "status": None}
-        call["disconnected"] = False
+        call |= {"disconnected": False, "finished": False}
         if path != "/models":
             self.calls.append(call)
         told = self.behaviour(model) if path != "/models" else self.always.get("/models", {})
@@ -110,7 +111,9 @@ class Stub:
                 content = told.get("body", refusal or error(f"told to say {call['status']}"))
                 await reply.whole(call["status"], content, told.get("headers", {}))
                 return True
-            return await self.usual(path, model, body, told, reply)
+            stays_open = await self.usual(path, model, body, told, reply)
+            call["finished"] = True
+            return stays_open
         except (ConnectionError, asyncio.CancelledError):
             call["disconnected"] = True
             return False
@@ -279,7 +282,8 @@ class Reply:
             200, {"content-type": "text/event-stream", "transfer-encoding": "chunked", **headers}
         )
         for position, event in enumerate(events):
-            await self.pause(told.get("event_delay_seconds", 0))
+            stalls = told.get("stall_at_event") == position
+            await self.pause(60 if stalls else told.get("event_delay_seconds", 0))
             if told.get("cut_at_event") == position:
                 self.writer.transport.abort()
                 return False

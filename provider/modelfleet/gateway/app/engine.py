@@ -30,9 +30,10 @@ _FIXED = {
     "NO_DOCS": "True",
     "NO_REDOC": "True",
     "NO_OPENAPI": "True",
-    # Seconds between tries of one upstream. The defaults (0.5, 8) made an error take five seconds.
+    # Seconds between tries of one upstream. With the defaults an error takes five seconds.
     "INITIAL_RETRY_DELAY": "0.1",
     "MAX_RETRY_DELAY": "1",
+    "JITTER": "0.1",
 }
 _LOGGERS = ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router", "uvicorn.error")
 
@@ -48,6 +49,9 @@ class Engine:
             _FIXED, CONFIG_FILE_PATH=str(settings.litellm_file), LITELLM_MASTER_KEY=self.master_key
         )
         self._credentials.export()
+        password = WatchedFile(settings.redis_password_file, _text, absent="").current()
+        if password:
+            os.environ["MODELFLEET_REDIS_PASSWORD"] = password
         _without_retries_of_the_client()
         self._server = importlib.import_module("litellm.proxy.proxy_server")
         _with_retries_elsewhere()

@@ -6,6 +6,7 @@ It is in no Service. It has a thread of its own, so that a busy gateway answers 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import socket
 import threading
@@ -24,9 +25,10 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class InternalApplication:
-    """``/healthz``, ``/readyz``, ``/metrics`` and ``/upstreams``."""
+    """``/healthz``, ``/readyz``, ``/status``, ``/metrics`` and ``/upstreams``."""
 
     def __init__(self, settings: Settings, gateway: Gateway, readiness: Readiness) -> None:
+        self._settings = settings
         self._readiness = readiness
         self._checks = UpstreamChecks(settings, gateway)
 
@@ -45,6 +47,8 @@ class InternalApplication:
             return 200, text, b"ok\n"
         if path == "/readyz":
             return (200, text, b"ok\n") if self._readiness.is_ready else (503, text, b"not ready\n")
+        if path == "/status":
+            return 200, b"application/json", json.dumps(self._status()).encode()
         if path == "/metrics":
             body = await asyncio.to_thread(exposition)
             return 200, b"text/plain; version=0.0.4; charset=utf-8", body
@@ -52,6 +56,17 @@ class InternalApplication:
             document = await self._checks.document()
             return 200, b"application/json", json.dumps(document).encode()
         return 404, text, b"not found\n"
+
+    def _status(self) -> dict[str, Any]:
+        """``keys_sha256`` is of the file as it is mounted now, None where there is none.
+
+        Each process looks at it again on a request, after half a second at most.
+        """
+        try:
+            keys = hashlib.sha256(self._settings.keys_file.read_bytes()).hexdigest()
+        except OSError:
+            keys = None
+        return {"ready": self._readiness.is_ready, "keys_sha256": keys}
 
 
 def serve_internally(application: InternalApplication, listener: socket.socket) -> None:

@@ -19,13 +19,12 @@ _INFERENCE = (
     "responses",
     "rerank",
     "audio/transcriptions",
-    "audio/translations",
     "audio/speech",
     "moderations",
     "images/generations",
 )
-FORMS = frozenset({"audio/transcriptions", "audio/translations"})
-"""The paths whose body is a form with a file."""
+FORMS = frozenset({"audio/transcriptions"})
+"""The paths whose body is a form with a file. LiteLLM has no audio/translations."""
 
 
 @dataclass(frozen=True)

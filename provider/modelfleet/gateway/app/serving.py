@@ -99,7 +99,7 @@ def serve_by_workers(gateway: Gateway, readiness: Readiness, on: socket.socket) 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _signal, _frame: is_ending.set())
     environment = {**os.environ, "MODELFLEET_LISTENER": str(on.fileno())}
-    command = [sys.executable, "-m", str(__package__)]
+    command = [sys.executable, *sys.orig_argv[1:]]
     workers: list[subprocess.Popen[bytes]] = []
     while not is_ending.is_set():
         for worker in [each for each in workers if each.poll() is not None]:

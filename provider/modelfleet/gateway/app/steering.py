@@ -107,6 +107,8 @@ _BEYOND_ITS_LIST = frozenset(
 _NOT_ORDERS = frozenset({"input", "messages", "model", "prompt", "query", "user"})
 """In LiteLLM's list, and yet what a model is asked."""
 
+_ORDERS_IN_METADATA = frozenset({"caching_groups", "guardrails", "headers", "model_info", "tags"})
+
 _CARRIED = frozenset({"priority"})
 """A parameter of engines and an order to LiteLLM's scheduler: put where only engines look."""
 
@@ -134,9 +136,14 @@ class Steering:
             kept["metadata"] = {
                 name: value
                 for name, value in metadata.items()
-                if isinstance(value, str) and not self.is_order(name)
+                if isinstance(value, str) and not _is_order_in_metadata(name)
             }
         carried = {name: kept.pop(name) for name in _CARRIED & kept.keys()}
         if carried:
             kept["extra_body"] = carried
         return kept
+
+
+def _is_order_in_metadata(name: str) -> bool:
+    """LiteLLM keeps notes of its own among a caller's metadata; of texts it believes few."""
+    return name in _ORDERS_IN_METADATA or name.startswith(("_", "litellm_", "user_api_"))
