@@ -25,7 +25,7 @@ KeyName = Annotated[
 Glob = Annotated[
     str,
     text(
-        r"^\S+$",
+        r"^[^\s]+$",
         says="must be an access name, in which * stands for any characters",
         max_length=256,
     ),

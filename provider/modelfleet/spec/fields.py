@@ -79,7 +79,8 @@ _SAID: dict[str, str] = {}
 
 def text(pattern: str, *, says: str, **constraints: int) -> StringConstraints:
     """Return constraints on a string, and keep the words that explain ``pattern`` to a user."""
-    _SAID[pattern] = says
+    if _SAID.setdefault(pattern, says) != says:
+        raise ValueError(f"{pattern} is explained in other words elsewhere")
     return StringConstraints(pattern=pattern, **constraints)  # type: ignore[arg-type]
 
 

@@ -119,18 +119,23 @@ def _reason_in_proxy(name: str, *, owner: type[BaseModel], siblings: list[str]) 
 
 
 def place_below(owner: type[BaseModel], name: str) -> str | None:
-    """Return the shortest way to a field called ``name`` in what ``owner`` holds, None if none."""
+    """Return the shortest way to a field called ``name`` in what ``owner`` holds, None if none.
+
+    Of two as short, one through no map or list.
+    """
     ways: list[tuple[str, type[BaseModel]]] = [("", owner)]
     seen = {owner}
     for prefix, model in ways:  # grows while it is gone through
-        for own, field in model.model_fields.items():
-            for mark, below in _models_in(field.annotation):
-                place = f"{prefix}{own}{mark}."
-                if name in below.model_fields:
-                    return place + name
-                if below not in seen:
-                    seen.add(below)
-                    ways.append((place, below))
+        parts = [
+            (mark, f"{prefix}{own}{mark}.", below)
+            for own, field in model.model_fields.items()
+            for mark, below in _models_in(field.annotation)
+        ]
+        for _, place, below in sorted(parts, key=lambda part: part[0] != ""):
+            if name in below.model_fields:
+                return place + name
+        ways.extend((place, below) for _, place, below in parts if below not in seen)
+        seen.update(below for _, _, below in parts)
     return None
 
 
