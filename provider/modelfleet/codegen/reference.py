@@ -6,7 +6,7 @@ Says what the models say, in Markdown, one section per model. Pure.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pydantic import BaseModel
 
@@ -25,6 +25,8 @@ from modelfleet.codegen.shapes import (
 from modelfleet.codegen.typed_dicts import default_text
 from modelfleet.spec.elsewhere import ELSEWHERE
 from modelfleet.spec.fields import ChangeClass
+from modelfleet.spec.proxy import ModelProxySpec
+from modelfleet.spec.proxy_refused import PROXY_ELSEWHERE, PROXY_REFUSED
 from modelfleet.spec.refused import (
     NETWORK_MODES_NOT_YET,
     NOT_YET,
@@ -68,7 +70,7 @@ def _lines(root: type[BaseModel], resource: type) -> Iterator[str]:
     for model in models_under(root):
         yield from _section(model)
     yield from _outputs(resource)
-    yield from _refused(name)
+    yield from _refused(root)
 
 
 def _section(model: type[BaseModel]) -> Iterator[str]:
@@ -108,15 +110,25 @@ def _outputs(resource: type) -> Iterator[str]:
     )
 
 
-def _refused(name: str) -> Iterator[str]:
+def _refused(root: type[BaseModel]) -> Iterator[str]:
     yield ""
     yield "## Refused"
     yield ""
     yield (
-        f"Fields that a {name} has elsewhere, or will have here. They are refused by name, never "
-        "ignored."
+        f"Fields that a {_title(root)} has elsewhere, or will have here. They are refused by name, "
+        "never ignored."
     )
     yield ""
+    yield from _refused_in_a_proxy() if root is ModelProxySpec else _refused_in_a_service()
+    values = {"network_configuration.network_mode": NETWORK_MODES_NOT_YET}
+    yield ""
+    yield f"Values that are {NOT_YET}:"
+    yield ""
+    for where, words in values.items():
+        yield f"- {where}: {', '.join(f'`{word}`' for word in words)}"
+
+
+def _refused_in_a_service() -> Iterator[str]:
     yield from _table(
         ("Field", "Why, and what to write instead"),
         ((f"`{path}`", reason) for path, reason in REFUSED.items()),
@@ -124,16 +136,29 @@ def _refused(name: str) -> Iterator[str]:
     yield ""
     yield "Names that other systems have for a service's or its deployment's fields:"
     yield ""
+    yield from _foreign_names(ELSEWHERE)
+
+
+def _refused_in_a_proxy() -> Iterator[str]:
+    yield from _table(
+        ("Field", "In", "Why, and what to write instead"),
+        (
+            (f"`{name}`", f"[{_title(model)}](#{_title(model).lower()})", reason)
+            for model, reasons in PROXY_REFUSED.items()
+            for name, reason in reasons.items()
+        ),
+    )
+    yield ""
+    yield "Names that other systems have for what is declared in a proxy:"
+    yield ""
+    yield from _foreign_names(PROXY_ELSEWHERE)
+
+
+def _foreign_names(names: Mapping[str, tuple[str, str]]) -> Iterator[str]:
     yield from _table(
         ("Name", "Of", "Instead"),
-        ((f"`{name}`", system, advice) for name, (system, advice) in ELSEWHERE.items()),
+        ((f"`{name}`", system, advice) for name, (system, advice) in names.items()),
     )
-    values = {"network_configuration.network_mode": NETWORK_MODES_NOT_YET}
-    yield ""
-    yield f"Values that are {NOT_YET}:"
-    yield ""
-    for where, words in values.items():
-        yield f"- {where}: {', '.join(f'`{word}`' for word in words)}"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -5,10 +5,10 @@ Of specs only, which are known in full. Pure.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from typing import Final
 
 from modelfleet.errors import Problem
@@ -56,8 +56,7 @@ def _globs_match_nothing(proxy: _Proxy) -> Iterator[Problem]:
     for name, key in proxy.spec.api_keys.items():
         for field, globs in (("allow", key.models.allow), ("deny", key.models.deny)):
             for at, glob in enumerate(globs):
-                pattern = ".*".join(map(re.escape, glob.split("*")))
-                if not any(re.fullmatch(pattern, each) for each in proxy.routes):
+                if not any(fnmatchcase(each, glob) for each in proxy.routes):
                     yield Problem(
                         dotted(("api_keys", name, "models", field, at)),
                         f"{glob} matches no access name; there are {', '.join(proxy.routes)}",
