@@ -814,8 +814,8 @@ class GuardrailConfigArgs(TypedDict, total=False):
     """Refuse requests before any upstream is called. Default: false. Change: rolling."""
 
     check_response: pulumi.Input[bool | None]
-    """Refuse replies. They are read in full first: callers cannot stream. Default: false.
-    Change: rolling.
+    """Refuse replies. They are read in full first: a stream comes all at its end. Default:
+    false. Change: rolling.
     """
 
     blocked_words: pulumi.Input[Sequence[pulumi.Input[str]] | None]

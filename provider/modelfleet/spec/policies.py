@@ -52,7 +52,7 @@ class GuardrailConfig(SpecModel):
     check_response: bool = declared(
         False,
         change=ROLLING,
-        doc="Refuse replies. They are read in full first: callers cannot stream.",
+        doc="Refuse replies. They are read in full first: a stream comes all at its end.",
     )
     blocked_words: tuple[Word, ...] = declared(
         (), change=ROLLING, doc="Words that may not occur, whatever their case."

@@ -107,6 +107,7 @@ PROXY_REFUSED: Final[Mapping[type[BaseModel], Mapping[str, str]]] = {
 _LIMITS: Final = "set api_keys.<name>.limits, or policies.token_rate_limiter for everybody"
 _ROUTES: Final = "set routes.<public name>.targets"
 _NOT_PASSED: Final = "is not available: what callers send passes as it is"
+_NOT_REMEMBERED: Final = "failures are forgotten; a retry goes to another upstream if it can"
 _NO_DATABASE: Final = "the gateway has no database; usage is in its log, one line per request"
 
 PROXY_ELSEWHERE: Final[Mapping[str, tuple[str, str]]] = {
@@ -158,8 +159,8 @@ PROXY_ELSEWHERE: Final[Mapping[str, tuple[str, str]]] = {
     "context_window_fallbacks": (LITELLM, "set fallbacks; one has at least the same context"),
     "content_policy_fallbacks": (LITELLM, "set fallbacks"),
     "model_group_alias": (LITELLM, "declare a route for each public name"),
-    "allowed_fails": (LITELLM, "is fixed: three failures in a minute"),
-    "cooldown_time": (LITELLM, "is fixed: five seconds"),
+    "allowed_fails": (LITELLM, _NOT_REMEMBERED),
+    "cooldown_time": (LITELLM, _NOT_REMEMBERED),
     "stream_timeout": (LITELLM, "set policies.request_timeout"),
     "max_parallel_requests": (LITELLM, "set policies.concurrency_limit"),
     "max_in_flight_requests_per_worker": (LITELLM, "set policies.concurrency_limit"),

@@ -124,8 +124,8 @@ def _replies_are_read_in_full(proxy: _Proxy) -> Iterator[Problem]:
         if guardrail is not None and guardrail.check_response:
             yield Problem(
                 f"{path}.ai_guardrail_config.check_response",
-                "reads replies in full before they go out: callers that ask for a stream get an "
-                "error (400)",
+                "reads replies in full before they go out: a caller that asks for a stream gets "
+                "it all at its end",
             )
 
 
