@@ -23,12 +23,13 @@ from modelfleet.cluster.records import is_recorded, recorded_spec
 from modelfleet.desired import KIND, Desired, new_incarnation, protection_error
 from modelfleet.errors import ConflictError, NotReadyError
 from modelfleet.found import Found, declared_in, found_of
+from modelfleet.named import Address, find_primary
 from modelfleet.plan import plan
 from modelfleet.prune import OWNED_KINDS, Orphan, orphans_of
 from modelfleet.reading import (
     Candidate,
     Deletion,
-    find_candidates,
+    read_candidate,
     read_deletion,
     read_service_logs,
     read_status,
@@ -48,6 +49,7 @@ from modelfleet.waiting import Progress
 from modelfleet.writing import OnFailure, Writer, verified_uid
 
 __all__ = [
+    "Address",
     "Candidate",
     "Deletion",
     "Desired",
@@ -204,13 +206,26 @@ class Fleet:
         ]
         return sorted(services, key=lambda each: (each.namespace, each.name))
 
-    async def find(self, name: str, *, namespace: str | None = None) -> Sequence[Candidate]:
-        """Return what is called ``name``: services of any owner, and Deployments of any maker.
+    async def find(self, address: Address) -> Service:
+        """Return the one service or proxy, of any owner, that ``address`` means.
 
-        Of one namespace, or of all; where there are services, only those. Who may not read Secrets
-        does not find what runs elsewhere.
+        As far as its primary object alone tells; on which cluster, which not everybody may ask, is
+        left open.
+
+        Raises:
+            NotFoundError: there is none.
+            ConfigError: there are several.
         """
-        return await find_candidates(self._client, name, namespace=namespace)
+        return service_alone(await find_primary(self._client, address), cluster_uid="")
+
+    async def candidate(self, address: Address) -> Candidate:
+        """Return what an import of ``address`` means: the same, or a Deployment of any maker.
+
+        Raises:
+            NotFoundError: there is none.
+            ConfigError: there are several.
+        """
+        return await read_candidate(self._client, address)
 
     async def incomplete(self, desired: Desired, error: NotReadyError) -> Service:
         """Return the service that ``error`` is about, for whoever keeps a record of it."""
@@ -250,25 +265,31 @@ class Fleet:
             NotReadyError: it is still going at the timeout.
         """
         await self._verified_uid(desired)
-        # What a replacement under the same name has taken over is not deleted, so not protected.
-        if desired.spec.deletion_protection and await self._is_meant(desired):
-            raise protection_error(desired.spec.kind, desired.id, verb="deleted")
-        await self._refuse_while_used(desired)
+        await self.refuse_deletion(desired)
         await self._writer.delete(desired, timeout_seconds=timeout_seconds)
 
-    async def _refuse_while_used(self, desired: Desired) -> None:
-        """Raise ConflictError where callers of a proxy would miss what is to be deleted."""
+    async def refuse_deletion(self, desired: Desired) -> None:
+        """Raise what keeps a resource from being deleted, and write nothing.
+
+        Raises:
+            ConfigError: it is protected.
+            ConflictError: a proxy sends requests to it.
+        """
         spec = desired.spec
-        if spec.kind != KIND:
+        users: list[str] = []
+        if spec.kind == KIND:
+            proxies = await self._proxies.read_all()
+            users = proxies_using(spec.namespace, spec.name, proxies=proxies)
+        # What a replacement under the same name has taken over is not deleted, so not protected.
+        if not (spec.deletion_protection or users) or not await self._is_meant(desired):
             return
-        proxies = await self._proxies.read_all()
-        users = proxies_using(spec.namespace, spec.name, proxies=proxies)
-        if users and await self._is_meant(desired):
-            raise ConflictError(
-                desired.subject,
-                f"is used by ModelProxy {', '.join(users)}",
-                hint="Take it out of the routes of those first, or delete them.",
-            )
+        if spec.deletion_protection:
+            raise protection_error(spec.kind, desired.id, verb="deleted")
+        raise ConflictError(
+            desired.subject,
+            f"is used by ModelProxy {', '.join(users)}",
+            hint="Take it out of the routes of those first, or delete them.",
+        )
 
     async def _is_meant(self, desired: Desired) -> bool:
         """Return whether a deletion would find anything of this very creation."""

@@ -28,6 +28,7 @@ from modelfleet.cluster.objects import (
 )
 from modelfleet.cluster.ownership import incarnation_of
 from modelfleet.cluster.records import recorded_spec
+from modelfleet.spec.proxy import ModelProxySpec
 
 OWNED_KINDS: Final = (
     SECRET,
@@ -63,7 +64,7 @@ class Orphan:
 def orphans_of(objects: Iterable[Object], *, known: Mapping[Key, Collection[str]]) -> list[Orphan]:
     """Return what ``objects`` of one owner are left over, by namespace and name.
 
-    ``known`` is what the state has: incarnations by resource. A service it does not have
+    ``known`` is what the state has: incarnations by resource. What it does not have
     is left over whole. Of one it has, an object is that belongs neither to an incarnation of the
     state nor, where none of those is live, to the one that is, which the next ``up`` takes over;
     nor is in use by the live one, as half of it is after an interrupted replacement.
@@ -93,6 +94,8 @@ def _used_by(primary: Object, group: Sequence[Object]) -> list[Ref]:
     """Return the objects of ``group`` that the pods of a Deployment need."""
     if ref_of(primary).kind != DEPLOYMENT:
         return []
+    if (primary["metadata"].get("labels") or {}).get(labels.KIND) == ModelProxySpec.kind:
+        return _used_by_gateways(primary, group)
     spec = recorded_spec(primary)
     declared = (spec or {}).get("deployment") or {}
     used = {DEPLOYMENT, SERVICE, NETWORK_POLICY}
@@ -103,6 +106,26 @@ def _used_by(primary: Object, group: Sequence[Object]) -> list[Ref]:
         names.add((SECRET, labels.env_secret_name(primary["metadata"]["name"])))
     refs = (ref_of(obj) for obj in group)
     return [ref for ref in refs if ref.kind in used or (ref.kind, ref.name) in names]
+
+
+def _used_by_gateways(primary: Object, group: Sequence[Object]) -> list[Ref]:
+    """Return all of ``group`` but configurations of before, and what is declared no more."""
+    spec = recorded_spec(primary)
+    unused: set[tuple[Kind, str]] = set()
+    name = (primary["metadata"].get("labels") or {}).get(labels.NAME, "")
+    if spec is not None and not (spec.get("redis") or {}).get("managed"):
+        redis = labels.redis_name(name)
+        unused |= {(kind, redis) for kind in (SECRET, NETWORK_POLICY, SERVICE, STATEFUL_SET)}
+    if spec is not None and int(spec.get("replicas", 1)) <= 1:
+        unused.add((POD_DISRUPTION_BUDGET, labels.proxy_object_name(name)))
+    pod = primary.get("spec", {}).get("template", {}).get("spec", {})
+    mounted = {(each.get("configMap") or {}).get("name") for each in pod.get("volumes") or ()}
+    refs = (ref_of(obj) for obj in group)
+    return [
+        ref
+        for ref in refs
+        if (ref.kind, ref.name) not in unused and (ref.kind != CONFIG_MAP or ref.name in mounted)
+    ]
 
 
 def _claims_of(deployment: Object) -> set[tuple[Kind, str]]:

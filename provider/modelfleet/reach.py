@@ -1,14 +1,14 @@
-"""An address of a service that works from this machine, wherever the service runs.
+"""An address of a service or proxy that works from this machine, wherever the service runs.
 
-A hosted service is reached through a port-forward over the API server to one of its ready pods, an
-external one at its own base URL. Asks for no more than that takes: whoever may read Deployments and
-pods and forward ports needs no right to Secrets, which only external services are looked for in.
+A hosted service and a proxy are reached through a port-forward over the API server to a ready pod,
+an external service at its own base URL. Whoever may read Deployments and pods and forward ports
+needs no right to Secrets, which only external services are looked for in.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -32,9 +32,7 @@ from modelfleet.cluster.readiness import Ready, readiness
 from modelfleet.cluster.reasons import FieldNames
 from modelfleet.cluster.records import record_of
 from modelfleet.cluster.revisions import current_hash
-from modelfleet.desired import KIND
 from modelfleet.errors import (
-    ConfigError,
     ConflictError,
     ForbiddenError,
     ModelFleetError,
@@ -43,26 +41,44 @@ from modelfleet.errors import (
 )
 from modelfleet.field_names import field_names_of
 from modelfleet.found import declared_in
+from modelfleet.named import Address, find_primary, kind_of
 from modelfleet.service import STOPPED, Service, service_of
 from modelfleet.spec.fields import secret_name_and_key
+from modelfleet.spec.proxy import ModelProxySpec
+from modelfleet.spec.proxy_routes import routes_of
+from modelfleet.spec.service import ModelType
 
 BASE_PATH: Final = "/v1"
+
+_CHATS: Final = str(ModelType.LLM)
 
 
 @dataclass(frozen=True)
 class Target:
-    """A service that somebody wants to talk to, as it was found.
+    """A service or proxy that somebody wants to talk to, as it was found.
 
     ``model_type`` is what it does, in the words of ``ModelType``; ``models`` are the names that it
-    answers to, the one to use first, none where nobody declared any; ``credential_name`` is the
-    Secret, and key in it, that an external service is called with. ``primary`` may hold a key.
+    answers to in that way, and ``model`` the one to use where nobody says another, None where none
+    goes before the others; ``credential_name`` is the Secret, and key in it, that an external
+    service is called with. ``primary`` may hold a key.
     """
 
     service: Service
     model_type: str
     models: tuple[str, ...]
+    model: str | None
     credential_name: str | None
     primary: Object = field(repr=False)
+
+    @property
+    def subject(self) -> str:
+        """What messages call it."""
+        return f"{self.service.kind} {self.service.id}"
+
+    @property
+    def is_proxy(self) -> bool:
+        """Whether a gateway answers, and not an engine."""
+        return self.service.kind == ModelProxySpec.kind
 
     @property
     def is_hosted(self) -> bool:
@@ -89,35 +105,21 @@ class Endpoint:
         return self.forward.failure if self.forward else None
 
 
-async def target_of(client: Client, name: str, *, namespace: str | None = None) -> Target:
-    """Return the service of that name, of any owner, of one namespace or whichever has it.
+async def target_of(client: Client, address: Address) -> Target:
+    """Return the one service or proxy, of any owner, that ``address`` means.
 
     Raises:
         NotFoundError: there is none.
         ConfigError: there are several.
+        ConflictError: it is a proxy whose record cannot be read, so that its names are not known.
     """
-    found = await _named(client, DEPLOYMENT, name, namespace=namespace)
-    note = ""
-    if not found:
-        try:
-            secret = labels.external_secret_name(name)
-            found = await _named(client, SECRET, secret, namespace=namespace)
-        except ForbiddenError:
-            note = " (external services cannot be looked for without the right to list secrets)"
-    if not found:
-        where = f"namespace {namespace}" if namespace else "any namespace"
-        raise NotFoundError(
-            f"{KIND} {name}",
-            f"there is none in {where}{note}",
-            hint="modelfleet ls lists those there are.",
-        )
-    if len(found) > 1:
-        spaces = ", ".join(sorted(each["metadata"]["namespace"] for each in found))
-        raise ConfigError(
-            f"{KIND} {name} is there several times, in {spaces}.",
-            hint="Say which one is meant, with --namespace.",
-        )
-    return _target(found[0])
+    primary = await find_primary(client, address)
+    record = record_of(primary)
+    spec: dict[str, Any] = dict(record.spec) if record else {}
+    service = service_of(primary, outcome=Ready(), spec=spec)
+    if kind_of(primary) == ModelProxySpec.kind:
+        return _proxy(primary, service)
+    return _served(primary, service, spec)
 
 
 @asynccontextmanager
@@ -138,24 +140,35 @@ async def reached(client: Client, target: Target) -> AsyncIterator[Endpoint]:
         yield Endpoint(forward.url + BASE_PATH, pod=str(pod["metadata"]["name"]), forward=forward)
 
 
-async def _named(client: Client, kind: Kind, name: str, *, namespace: str | None) -> list[Object]:
-    """Return the primary objects of that name, one per namespace at most."""
-    listing = await client.list(kind, namespace=namespace, field_selector=f"metadata.name={name}")
-    records = ((obj, record_of(obj)) for obj in listing.items)
-    return [obj for obj, record in records if record is not None and record.kind == KIND]
-
-
-def _target(primary: Object) -> Target:
-    record = record_of(primary)
-    spec: dict[str, Any] = dict(record.spec) if record else {}
+def _served(primary: Object, service: Service, spec: Mapping[str, Any]) -> Target:
     declared = (spec.get("provider_settings") or {}).get("model_names") or ()
-    service = service_of(primary, outcome=Ready(), spec=spec)
     own = [service.access_name] if primary["kind"] == DEPLOYMENT.kind else []
+    models = tuple(dict.fromkeys([*own, *map(str, declared)]))
     return Target(
         service,
-        model_type=str(spec.get("model_type") or "llm"),
-        models=tuple(dict.fromkeys([*own, *map(str, declared)])),
+        model_type=str(spec.get("model_type") or _CHATS),
+        models=models,
+        model=next(iter(models), None),
         credential_name=spec.get("credential_name"),
+        primary=primary,
+    )
+
+
+def _proxy(primary: Object, service: Service) -> Target:
+    """Return a proxy as what its chatting routes make it, or its others where none chats."""
+    spec = declared_in(primary).spec
+    routes = list(routes_of(spec).values()) if isinstance(spec, ModelProxySpec) else []
+    types = [str(each.model_type) for each in routes]
+    model_type = _CHATS if _CHATS in types else next(iter(types), _CHATS)
+    models = [each.access_name for each in routes if each.model_type == model_type]
+    own = labels.access_name(spec.name, workspace_id=spec.workspace_id)
+    alone = models[0] if len(models) == 1 else None
+    return Target(
+        service,
+        model_type=model_type,
+        models=tuple(models),
+        model=own if own in models else alone,
+        credential_name=None,
         primary=primary,
     )
 
@@ -182,7 +195,8 @@ async def _ready_pod(client: Client, target: Target) -> Object:
     """Return a pod that serves: the youngest, which in a rollout is one of the new version."""
     service = target.service
     selector = ",".join(
-        f"{key}={value}" for key, value in labels.selector(kind=KIND, name=service.name).items()
+        f"{key}={value}"
+        for key, value in labels.selector(kind=service.kind, name=service.name).items()
     )
 
     async def listed(kind: Kind) -> list[Object]:
@@ -211,10 +225,11 @@ def _not_ready(target: Target, pods: Sequence[Object], *, version: str | None) -
     )
     service = service_of(target.primary, outcome=outcome)
     if service.status == STOPPED:
-        why = "It is stopped: deployment.replicas is 0."
+        replicas = "replicas" if target.is_proxy else "deployment.replicas"
+        why = f"It is stopped: {replicas} is 0."
     else:
         why = service.status_reason or "None of its pods is ready."
-    return NotReadyError(f"{KIND} {service.id}", [f"nobody answers, it is {service.status}.", why])
+    return NotReadyError(target.subject, [f"nobody answers, it is {service.status}.", why])
 
 
 def _fields(primary: Object) -> FieldNames:
@@ -226,9 +241,9 @@ def _fields(primary: Object) -> FieldNames:
 
 
 async def _port(client: Client, target: Target, pod: Object) -> int:
-    """Return the port of the pod that the service's own Service leads to."""
-    service = target.service
-    live = await client.get(Ref(SERVICE, service.namespace, service.name))
+    """Return the port of the pod that the Service, which is called as the Deployment, leads to."""
+    ref = Ref(SERVICE, target.service.namespace, target.primary["metadata"]["name"])
+    live = await client.get(ref)
     ports = ((live or {}).get("spec") or {}).get("ports") or ()
     wanted = next((each.get("targetPort") for each in ports), None)
     if isinstance(wanted, int):
@@ -238,7 +253,7 @@ async def _port(client: Client, target: Target, pod: Object) -> int:
             if wanted is not None and port.get("name") == wanted:
                 return int(port["containerPort"])
     raise NotFoundError(
-        f"Service {service.id}",
+        str(ref),
         f"it is missing, or leads to no port of pod {pod['metadata']['name']}",
         hint="`pulumi up` of its stack makes it anew.",
     )

@@ -38,6 +38,7 @@ from modelfleet.desired import KIND, Desired
 from modelfleet.errors import ConflictError, ForbiddenError, NotFoundError
 from modelfleet.field_names import field_names_of
 from modelfleet.found import declared_in
+from modelfleet.named import Address, find_deployed
 from modelfleet.prune import OWNED_KINDS
 from modelfleet.report import Report, Seen, report_of
 from modelfleet.resource_types import ResourceSpec
@@ -71,26 +72,13 @@ class Candidate:
     beside: Object | None
 
 
-async def find_candidates(
-    client: Client, name: str, *, namespace: str | None
-) -> Sequence[Candidate]:
-    """Return what is called ``name``, as ``Fleet.find`` says."""
-    selectors = [(DEPLOYMENT, name), (SECRET, labels.external_secret_name(name)), (SERVICE, name)]
-    deployments, secrets, services = await asyncio.gather(
-        *(
-            _listed(client, kind, namespace, field_selector=f"metadata.name={each}")
-            for kind, each in selectors
-        )
-    )
-    recorded = [obj for obj in (*deployments, *secrets) if is_recorded(obj)]
-    beside = {obj["metadata"]["namespace"]: obj for obj in services}
-    uid = await _uid(client)
-    return [
-        Candidate(
-            obj, service_alone(obj, cluster_uid=uid), beside.get(obj["metadata"]["namespace"])
-        )
-        for obj in recorded or deployments
-    ]
+async def read_candidate(client: Client, address: Address) -> Candidate:
+    """Return the resource, or Deployment, that ``address`` means, as ``find_deployed`` does."""
+    primary = await find_deployed(client, address)
+    metadata = primary["metadata"]
+    beside = Ref(SERVICE, metadata["namespace"], metadata["name"])
+    live, uid = await asyncio.gather(client.get(beside), _uid(client))
+    return Candidate(primary, service_alone(primary, cluster_uid=uid), live)
 
 
 async def read_status(
@@ -205,10 +193,7 @@ async def wait_until_gone(
 async def _see(client: Client, namespace: str, name: str, *, kind: str) -> Seen | None:
     selector = _selector(kind, name)
     lists = await asyncio.gather(
-        *(
-            _listed(client, each, namespace, label_selector=selector)
-            for each in (*OWNED_KINDS, *_PODS)
-        )
+        *(_listed(client, each, namespace, selector=selector) for each in (*OWNED_KINDS, *_PODS))
     )
     *owned, pods, replica_sets = lists
     objects = [obj for same in owned for obj in same]
@@ -233,19 +218,10 @@ async def _uid(client: Client) -> str:
         return ""
 
 
-async def _listed(
-    client: Client,
-    kind: Kind,
-    namespace: str | None,
-    *,
-    label_selector: str = "",
-    field_selector: str = "",
-) -> list[Object]:
+async def _listed(client: Client, kind: Kind, namespace: str, *, selector: str) -> list[Object]:
     """Return the objects of a kind, no Secrets for whoever may not read them."""
     try:
-        listing = await client.list(
-            kind, namespace=namespace, label_selector=label_selector, field_selector=field_selector
-        )
+        listing = await client.list(kind, namespace=namespace, label_selector=selector)
     except ForbiddenError:
         if kind != SECRET:
             raise

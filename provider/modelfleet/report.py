@@ -1,4 +1,4 @@
-"""A service told in full: its rollout, its pods and what they lack, what happened lately.
+"""A service or proxy told in full: its rollout, its pods and what they lack, what happened lately.
 
 Values out of objects that were read; who reads them is ``reading``. Pure.
 """
@@ -20,8 +20,11 @@ from modelfleet.cluster.reasons import FieldNames, Reason
 from modelfleet.cluster.records import recorded_spec
 from modelfleet.cluster.revisions import current_hash, hash_of
 from modelfleet.cluster.rollout import Rollout
+from modelfleet.render.proxy import redis_password_in
 from modelfleet.resource_types import ResourceSpec, type_of
+from modelfleet.routing_report import ProxyReport, proxy_report_of
 from modelfleet.service import READY, STOPPED, Service, service_of
+from modelfleet.spec.proxy import ModelProxySpec
 
 
 @dataclass(frozen=True)
@@ -46,14 +49,16 @@ class PodReport:
 
 @dataclass(frozen=True)
 class Report:
-    """One service in full. ``rollout`` is None for one that runs elsewhere.
+    """One service or proxy in full. ``rollout`` is None for one that runs elsewhere.
 
-    ``diagnosis`` is what keeps it from serving as declared, in the words of a failed update;
-    ``events`` are the latest, newest last.
+    ``proxy`` is what only a proxy has, None also where its record cannot be read. ``diagnosis`` is
+    what keeps it from serving as declared, in the words of a failed update; ``events`` are the
+    latest, newest last.
     """
 
     service: Service
     base_url: str
+    proxy: ProxyReport | None
     rollout: Rollout | None
     diagnosis: tuple[Reason, ...]
     pods: tuple[PodReport, ...]
@@ -97,15 +102,16 @@ class Seen:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The values of its secret environment, which nobody may be shown."""
-        name = labels.env_secret_name(self.primary["metadata"]["name"])
-        return tuple(
-            value
-            for obj in self.objects
-            if ref_of(obj).kind == SECRET and obj["metadata"]["name"] == name
-            for key, text in (obj.get("data") or {}).items()
-            if key != labels.HASH_KEY_DATA and (value := _decoded(text))
-        )
+        """What nobody may be shown: a secret environment, the password of a proxy's Redis."""
+        metadata = self.primary["metadata"]
+        name = (metadata.get("labels") or {}).get(labels.NAME, metadata["name"])
+        secrets = {
+            obj["metadata"]["name"]: obj for obj in self.objects if ref_of(obj).kind == SECRET
+        }
+        environment = (secrets.get(labels.env_secret_name(name)) or {}).get("data") or {}
+        password = redis_password_in(secrets.get(labels.redis_name(name)))
+        values = [_decoded(text) for k, text in environment.items() if k != labels.HASH_KEY_DATA]
+        return tuple(value for value in (*values, password) if value)
 
     def service(self, *, cluster_uid: str) -> Service:
         """Return what is told of it in one line."""
@@ -123,6 +129,11 @@ def report_of(seen: Seen, service: Service, *, diagnosis: Sequence[Reason]) -> R
     return Report(
         service=service,
         base_url=_base_url(seen.spec) if seen.spec else "",
+        proxy=(
+            proxy_report_of(seen.spec, seen.objects)
+            if isinstance(seen.spec, ModelProxySpec)
+            else None
+        ),
         rollout=Rollout.of(seen.primary) if hosted else None,
         diagnosis=tuple(diagnosis),
         pods=tuple(_pods(seen)),

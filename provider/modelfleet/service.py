@@ -1,4 +1,4 @@
-"""A service as it is: what is live, told in AgentRun's status words.
+"""A service or proxy as it is: what is live, told in AgentRun's status words.
 
 Reads objects and readiness, asks nobody. Pure.
 """
@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from modelfleet import labels
 from modelfleet.cluster.objects import DEPLOYMENT
 from modelfleet.cluster.pod_state import condition
@@ -16,6 +18,8 @@ from modelfleet.cluster.readiness import Outcome, Ready, Waiting, readiness
 from modelfleet.cluster.reasons import sentences
 from modelfleet.cluster.records import recorded_spec
 from modelfleet.cluster.rollout import Rollout
+from modelfleet.spec.proxy import ModelProxySpec
+from modelfleet.spec.proxy_routes import routes_of
 
 READY: Final = "READY"
 CREATING: Final = "CREATING"
@@ -28,12 +32,15 @@ UPDATE_FAILED: Final = "UPDATE_FAILED"
 
 FAILED: Final = (CREATE_FAILED, UPDATE_FAILED)
 
+_ROUTES_TOLD: Final = 4
+
 
 @dataclass(frozen=True)
 class Service:
-    """One service in one cluster. Times are RFC 3339 in UTC, empty where not known.
+    """One service or proxy in one cluster. Times are RFC 3339 in UTC, empty where not known.
 
-    ``kind`` is the resource's, empty for an object that was not made by modelfleet.
+    ``kind`` is the resource's, empty for an object that was not made by modelfleet. ``model`` says
+    what is served: a model's URI, an address, or the routes of a proxy.
     """
 
     namespace: str
@@ -79,6 +86,7 @@ def service_of(
     metadata = primary["metadata"]
     annotations = metadata.get("annotations") or {}
     spec = spec or {}
+    kind = (metadata.get("labels") or {}).get(labels.KIND, "")
     status = _status(primary, outcome)
     replicas = int((primary.get("spec") or {}).get("replicas", 0))
     ready_replicas = int((primary.get("status") or {}).get("readyReplicas") or 0)
@@ -100,8 +108,8 @@ def service_of(
         replicas=replicas,
         ready_replicas=ready_replicas,
         gpus=replicas * _gpus_per_pod(spec.get("deployment") or {}),
-        model=_model(spec),
-        kind=(metadata.get("labels") or {}).get(labels.KIND, ""),
+        model=_routes(spec) if kind == ModelProxySpec.kind else _model(spec),
+        kind=kind,
     )
 
 
@@ -152,6 +160,17 @@ def _model(spec: Mapping[str, Any]) -> str:
     if uri := (deployment.get("model") or {}).get("uri"):
         return str(uri)
     return str((spec.get("provider_settings") or {}).get("base_url", ""))
+
+
+def _routes(spec: Mapping[str, Any]) -> str:
+    """Return how many names callers may send, and the first of them."""
+    try:
+        names = list(routes_of(ModelProxySpec.model_validate(spec)))
+    except ValidationError:
+        return ""
+    count = "1 route" if len(names) == 1 else f"{len(names)} routes"
+    more = ", …" if len(names) > _ROUTES_TOLD else ""
+    return f"{count}: {', '.join(names[:_ROUTES_TOLD])}{more}"
 
 
 def _gpus_per_pod(deployment: Mapping[str, Any]) -> int:

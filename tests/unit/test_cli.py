@@ -71,11 +71,11 @@ def test_without_a_command_all_of_them_are_shown() -> None:
     shown = plain(result.output)
     for name, says in (
         ("local", "A real Pulumi engine and a real Kubernetes control plane on this machine"),
-        ("ls", "List the ModelServices of a cluster."),
-        ("chat", "Talk to a ModelService: one question, or a conversation."),
-        ("status", "Show one service: rollout, pods, what they lack and what to change"),
+        ("ls", "List the ModelServices and ModelProxies of a cluster."),
+        ("chat", "Talk to a ModelService or ModelProxy: one question, or a conversation."),
+        ("status", "Show one service or proxy: rollout, pods, what they lack and what to change"),
         ("logs", "Print the engines' logs"),
-        ("delete", "Delete a service that no program declares any more"),
+        ("delete", "Delete what no program declares any more"),
         ("prune", "List objects of a stack that its state does not have"),
     ):
         assert f"{name} {says}" in shown

@@ -10,9 +10,13 @@ import typer
 from rich.console import Console
 
 from modelfleet.adapters.cli.ls import fleet_table
-from modelfleet.adapters.cli.naming import Address
+from modelfleet.adapters.cli.naming import address_of
+from modelfleet.adapters.cli.status import routes_told
 from modelfleet.adapters.cli.tables import age_of, seconds_in
+from modelfleet.named import Address
+from modelfleet.routing_report import proxy_report_of
 from modelfleet.service import Service
+from modelfleet.spec.proxy import ModelProxySpec
 
 NOW = datetime.fromisoformat("2026-01-02T00:00:00Z")
 OWNER = "acme/fleet/prod"
@@ -101,16 +105,27 @@ def test_what_is_no_duration_is_wrong_usage(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "namespace", "address"),
     [
-        ("chat", None, Address(None, "chat")),
-        ("chat", "models", Address("models", "chat")),
-        ("models/chat", None, Address("models", "chat")),
-        ("models/chat", "models", Address("models", "chat")),
+        ("chat", None, Address("chat")),
+        ("chat", "models", Address("chat", "models")),
+        ("models/chat", None, Address("chat", "models")),
+        ("models/chat", "models", Address("chat", "models")),
+        ("proxy/chat", None, Address("chat", None, "ModelProxy")),
+        ("service/chat", "models", Address("chat", "models", "ModelService")),
+        ("proxy/models/chat", None, Address("chat", "models", "ModelProxy")),
+        ("service/proxy/chat", None, Address("chat", "proxy", "ModelService")),
+        ("chat", "proxy", Address("chat", "proxy")),
+        ("proxy", None, Address("proxy")),
     ],
 )
-def test_a_service_is_called_by_its_name_with_or_without_namespace(
+def test_what_is_meant_is_called_by_its_name_with_or_without_namespace_and_kind(
     name: str, namespace: str | None, address: Address
 ) -> None:
-    assert Address.of(name, namespace) == address
+    assert address_of(name, namespace) == address
+
+
+@pytest.mark.parametrize("name", ["chat", "models/chat", "proxy/chat", "service/proxy/chat"])
+def test_an_address_is_told_as_it_can_be_typed(name: str) -> None:
+    assert str(address_of(name, None)) == name
 
 
 @pytest.mark.parametrize(
@@ -120,6 +135,10 @@ def test_a_service_is_called_by_its_name_with_or_without_namespace(
         ("models/", None, "neither a name nor namespace/name"),
         ("/chat", None, "neither a name nor namespace/name"),
         ("a/b/c", None, "neither a name nor namespace/name"),
+        ("proxy/a/b/c", None, "neither a name nor namespace/name"),
+        ("proxy/", None, "neither a name nor namespace/name"),
+        ("proxy//chat", None, "or one of them after a kind: service/NAME, proxy/NAME"),
+        ("proxy/models/chat", "other", "models/chat is not in namespace other; say one of the two"),
         ("", None, "neither a name nor namespace/name"),
     ],
 )
@@ -127,4 +146,59 @@ def test_a_name_that_means_nothing_is_wrong_usage(
     name: str, namespace: str | None, says: str
 ) -> None:
     with pytest.raises(typer.BadParameter, match=says):
-        Address.of(name, namespace)
+        address_of(name, namespace)
+
+
+SPLIT = ModelProxySpec.model_validate(
+    {
+        "model_proxy_name": "gate",
+        "namespace": "models",
+        "workspace_id": "acme",
+        "routes": {
+            "chat": {
+                "targets": [
+                    {"service": "large", "weight": 80},
+                    {"base_url": "https://api.example.com/v1", "model_name": "big", "weight": 20},
+                ],
+                "fallbacks": ["spare", "shared/last"],
+            },
+            "spare": {"targets": [{"service": "others/small"}]},
+            "shared/last": {"targets": [{"service": "last"}]},
+        },
+        "api_keys": {"team-a": {"generate": {}}, "team-b": {"generate": {}}},
+        "credential_name": "old-key",
+    }
+)
+
+
+def test_the_routes_of_a_proxy_have_a_row_for_each_upstream() -> None:
+    told = proxy_report_of(SPLIT, ())
+    assert list(map(list, routes_told(told))) == [
+        ["acme/chat", "80", "models/large", "large", "acme/spare, shared/last"],
+        ["", "20", "https://api.example.com/v1", "big", ""],
+        ["acme/spare", "1", "others/small", "small", "-"],
+        ["shared/last", "1", "models/last", "last", "-"],
+    ]
+    assert told.keys == 3
+    assert told.redis == ""
+
+
+@pytest.mark.parametrize(
+    ("redis", "objects", "says"),
+    [
+        ({"host": "redis.example.com", "port": 6380}, [], "redis.example.com:6380"),
+        ({"managed": True}, [], "gate-redis, missing"),
+        ({"managed": True}, [{}], "gate-redis, not ready"),
+        ({"managed": True}, [{"status": {"readyReplicas": 1}}], "gate-redis, ready"),
+    ],
+)
+def test_the_redis_of_a_proxy_is_told_with_how_it_is(
+    redis: dict[str, object], objects: list[dict[str, object]], says: str
+) -> None:
+    spec = SPLIT.model_validate({**SPLIT.model_dump(exclude_unset=True), "redis": redis})
+    metadata = {"name": "gate-redis", "namespace": "models"}
+    live = [
+        {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata, **each}
+        for each in objects
+    ]
+    assert proxy_report_of(spec, live).redis == says

@@ -33,15 +33,17 @@ def program_of(imported: Imported) -> str:
     """Return a program that declares what was ``imported``, with what to know as comments."""
     secrets = dict(secret_settings(imported))
     declared = _with_code(imported.declaration, secrets)
-    name = declared.pop("model_service_name")
+    name = declared.pop(imported.of.name_field)
     ordered = {key: declared.pop(key) for key in _FIRST if key in declared} | declared
     arguments = [f"{_INDENT}{_text(name, 4, 1)},"]
     for key, value in ordered.items():
         text = _text(value, 4, len(key) + 2)
         arguments.append(f"{_INDENT}{key}={text},")
-    imports = ["import pulumi", "", *_IMPORT] if secrets else list(_IMPORT)
+    kind = imported.of.kind
+    ours = f"from modelfleet import {kind}"
+    imports = ["import pulumi", "", ours] if secrets else [ours]
     config = [*_config(secrets), ""] if secrets else []
-    body = ["ModelService(", *arguments, ")"]
+    body = [f"{kind}(", *arguments, ")"]
     title = f'"""{imported.source}, as modelfleet import found it."""'
     return "\n".join([title, "", *_comments(imported), *imports, "", *config, *body, ""])
 
@@ -55,9 +57,10 @@ def secret_settings(imported: Imported) -> Iterator[tuple[Path, str]]:
     deployment = imported.declaration.get("deployment") or {}
     for variable in deployment.get("secret_env") or {}:
         yield ("deployment", "secret_env", variable), f"{name}_{variable.lower()}"
-
-
-_IMPORT: Final = ("from modelfleet import ModelService",)
+    for key, declared in (imported.declaration.get("api_keys") or {}).items():
+        if "key" in declared:
+            setting = re.sub(r"\W", "_", key).lower()
+            yield ("api_keys", key, "key"), f"{name}_{setting}_key"
 
 
 def _comments(imported: Imported) -> Iterator[str]:

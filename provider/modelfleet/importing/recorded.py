@@ -1,8 +1,8 @@
-"""A service that modelfleet made, as the declaration in its record. Pure."""
+"""What modelfleet made, as the declaration in its record. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,7 +12,8 @@ from modelfleet.cluster.records import Record
 from modelfleet.errors import ConflictError
 from modelfleet.importing.defaults import without_defaults
 from modelfleet.importing.imported import Imported
-from modelfleet.spec.service import ModelServiceSpec
+from modelfleet.resource_types import ResourceSpec, type_of
+from modelfleet.spec.proxy import ModelProxySpec
 from modelfleet.spec.tree import pruned
 
 
@@ -24,8 +25,9 @@ def recorded_declaration(primary: Object, record: Record, *, owner: str | None) 
     Raises:
         ConflictError: the record declares what this modelfleet does not know.
     """
+    of = type_of(record.kind)
     try:
-        ModelServiceSpec.model_validate(record.spec)
+        spec = of.model.model_validate(record.spec)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"])
@@ -34,11 +36,23 @@ def recorded_declaration(primary: Object, record: Record, *, owner: str | None) 
             f"its record declares what this modelfleet does not know ({where}: {first['msg']})",
             hint="It was made by another release; import it with that one, or with a newer one.",
         ) from None
-    spec = {key: value for key, value in record.spec.items() if key != "adopt"}
-    declaration = without_defaults(pruned(_whole_numbers(spec)), ModelServiceSpec)
+    declared = {key: value for key, value in record.spec.items() if key != "adopt"}
+    declaration = without_defaults(pruned(_whole_numbers(declared)), of.model)
     if owner is not None and owner != record.owner:
         declaration["adopt"] = True
-    return Imported(declaration, source=str(record))
+    return Imported(declaration, source=str(record), of=of, notes=tuple(_notes(spec)))
+
+
+def _notes(spec: ResourceSpec) -> Iterator[str]:
+    """Yield what to know of keys that were made: only the state that is lost has them."""
+    if not isinstance(spec, ModelProxySpec):
+        return
+    made = sorted(name for name, key in spec.api_keys.items() if key.generate is not None)
+    if made:
+        yield (
+            f"of the keys that modelfleet made ({', '.join(made)}) the cluster has only hashes: "
+            "the next up makes new ones, and those in use are refused from then on"
+        )
 
 
 def _whole_numbers(tree: Any) -> Any:

@@ -1,4 +1,4 @@
-"""``modelfleet chat``: talk to a service, wherever it runs and whoever made it. Translates only.
+"""``modelfleet chat``: talk to a service or proxy, whoever made it. Translates only.
 
 Exit codes: 0 answered, 1 failed, 2 wrong usage.
 """
@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from modelfleet.adapters.cli.naming import Address
+from modelfleet.adapters.cli.naming import address_of
 from modelfleet.adapters.cli.options import Context, Kubeconfig, Name, Namespace
 from modelfleet.errors import ConfigError, ModelFleetError
 
 if TYPE_CHECKING:
     from modelfleet.adapters.cli.conversation import Conversation
+    from modelfleet.reach import Target
 
 API_KEY: Final = "MODELFLEET_API_KEY"
 STDIN: Final = "-"
@@ -51,7 +52,8 @@ def chat(
     namespace: Namespace = None,
     system: Annotated[str | None, typer.Option(help="What the model is told first.")] = None,
     model: Annotated[
-        str | None, typer.Option(help="Model to ask for; unset = the service's own name.")
+        str | None,
+        typer.Option(help="Model to ask for; unset = its own name, or a proxy's only route."),
     ] = None,
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="The longest answer; unset = the engine's limit.")
@@ -65,8 +67,10 @@ def chat(
     api_key: Annotated[
         str | None,
         typer.Option(
-            help="Key that the engine asks for; other users of this machine may see it, but not "
-            f"the variable {API_KEY}, which is for hosted services."
+            "--api-key",
+            "--key",
+            help="Key that the engine or gateway asks for; other users of this machine may see it, "
+            f"but not the variable {API_KEY}, which is for what runs on the cluster.",
         ),
     ] = None,
     output: Annotated[
@@ -75,15 +79,15 @@ def chat(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
-    """Talk to a ModelService: one question, or a conversation.
+    """Talk to a ModelService or ModelProxy: one question, or a conversation.
 
-    A hosted service is reached through the API server, so no network of the cluster is needed; an
-    external one at its own base URL, with the key that is kept for it. A conversation ends with
-    /exit or Ctrl-D; Ctrl-C stops an answer.
+    What runs on the cluster is reached through the API server, so no network of the cluster is
+    needed; an external service at its own base URL, with the key that is kept for it. A
+    conversation ends with /exit or Ctrl-D; Ctrl-C stops an answer.
     """
     if output is Output.JSON and message is None:
         raise typer.BadParameter("--output json prints one answer, so it needs a message.")
-    address = Address.of(name, namespace)
+    address = address_of(name, namespace)
     said = sys.stdin.read() if message == STDIN else message
     if said is not None and not said.strip():
         raise typer.BadParameter("the message is empty.")
@@ -91,14 +95,13 @@ def chat(
     from modelfleet.adapters.cli.reaching import way_to
 
     with way_to(address, kubeconfig=kubeconfig, context=context) as way:
-        _require_chat(way.target.model_type, way.subject)
-        key = api_key or (os.environ.get(API_KEY) if way.target.is_hosted else None)
-        settings = Settings(
-            model or _own_model(way.target.models, way.subject), max_tokens, temperature, key
-        )
+        target = way.target
+        _require_chat(target)
+        key = api_key or (os.environ.get(API_KEY) if target.is_hosted else None)
+        settings = Settings(model or _own_model(target), max_tokens, temperature, key)
         conversation = Conversation(way, settings, system=system)
         if said is None:
-            typer.echo(f"{way.subject}, model {settings.model}. {EXIT} ends it.", err=True)
+            typer.echo(f"{target.subject}, model {settings.model}. {EXIT} ends it.", err=True)
             for question in _questions():
                 try:
                     _print_answer(conversation, question, streamed=not no_stream)
@@ -112,22 +115,27 @@ def chat(
             _print_answer(conversation, said, streamed=not no_stream)
 
 
-def _require_chat(model_type: str, subject: str) -> None:
-    if model_type != _CHATS:
-        instead = _INSTEAD.get(model_type)
+def _require_chat(target: Target) -> None:
+    if target.model_type != _CHATS:
+        instead = _INSTEAD.get(target.model_type)
         raise ConfigError(
-            f"{subject} does not chat: its model_type is {model_type}.",
+            f"{target.subject} does not chat: its model_type is {target.model_type}.",
             hint=f"It answers at {instead} of its base URL." if instead else "",
         )
 
 
-def _own_model(models: tuple[str, ...], subject: str) -> str:
-    if not models:
+def _own_model(target: Target) -> str:
+    if target.model is not None:
+        return target.model
+    if target.models:
         raise ConfigError(
-            f"{subject} declares no model name, and its provider may have many.",
-            hint="Say which one, with --model, or declare provider_settings.model_names.",
+            f"{target.subject} answers to several names: {', '.join(target.models)}.",
+            hint="Say which one, with --model.",
         )
-    return models[0]
+    raise ConfigError(
+        f"{target.subject} declares no model name, and its provider may have many.",
+        hint="Say which one, with --model, or declare provider_settings.model_names.",
+    )
 
 
 def _questions() -> Iterator[str]:

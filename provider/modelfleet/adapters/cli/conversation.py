@@ -11,14 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from modelfleet.adapters.cli.reaching import Way
-from modelfleet.cluster.others_words import short
-from modelfleet.errors import (
-    ClusterError,
-    ForbiddenError,
-    ModelFleetError,
-    NotFoundError,
-    UnavailableError,
-)
+from modelfleet.adapters.cli.unanswered import explained
 from modelfleet.reach import Endpoint
 
 if TYPE_CHECKING:
@@ -26,13 +19,6 @@ if TYPE_CHECKING:
 
 NO_KEY: Final = "none"
 """What is sent where no key is known: the client wants one, and engines without one ignore it."""
-
-_KEY_HINT: Final = (
-    "Give its key with --api-key or in MODELFLEET_API_KEY: for a hosted service it is in "
-    "deployment.secret_env (VLLM_API_KEY, LLAMA_API_KEY), for an external one in "
-    "provider_settings.api_key."
-)
-_MODEL_HINT: Final = "Say another model with --model; what does not chat has no such endpoint."
 
 
 @dataclass(frozen=True)
@@ -102,7 +88,7 @@ class Conversation:
             with _client(endpoint, api_key=self._settings.api_key) as client:
                 yield client, [*self._messages, {"role": "user", "content": said}]
         except (openai.OpenAIError, ValueError) as error:
-            told = _explained(error, self._way.subject, endpoint)
+            told = explained(error, self._way.target, endpoint)
             self._way.leave()
             raise told from error
 
@@ -135,36 +121,3 @@ def _client(endpoint: Endpoint, *, api_key: str | None) -> openai.OpenAI:
         max_retries=0,
         http_client=openai.DefaultHttpxClient(trust_env=not is_local),
     )
-
-
-def _explained(error: Exception, subject: str, endpoint: Endpoint) -> ModelFleetError:
-    """Return what a failure means for somebody who wants an answer."""
-    import openai
-
-    where = f"pod {endpoint.pod}" if endpoint.pod else endpoint.base_url
-    if isinstance(error, openai.APIStatusError):
-        return _refused(error, subject)
-    if isinstance(error, openai.APITimeoutError):
-        return UnavailableError(subject, "its engine did not answer in time")
-    if isinstance(error, openai.APIConnectionError):
-        cause = short(str(error.__cause__ or error))
-        return endpoint.failure or UnavailableError(
-            subject,
-            f"the connection to {where} broke: {cause}",
-            hint="modelfleet status says what became of it; ask again." if endpoint.pod else "",
-        )
-    if isinstance(error, openai.APIError):
-        return ClusterError(subject, f"its engine broke off: {short(error.message)}")
-    return ClusterError(subject, f"what answers at {where} is no OpenAI API: {short(str(error))}")
-
-
-def _refused(error: openai.APIStatusError, subject: str) -> ClusterError:
-    status = error.status_code
-    said = short(error.message)
-    if status in (401, 403):
-        return ForbiddenError(
-            subject, f"its engine asks for a key: {said}", status=status, hint=_KEY_HINT
-        )
-    if status == 404:
-        return NotFoundError(subject, f"its engine says: {said}", status=status, hint=_MODEL_HINT)
-    return ClusterError(subject, f"its engine refused: {said}", status=status)

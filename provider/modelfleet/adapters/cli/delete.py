@@ -1,4 +1,4 @@
-"""``modelfleet delete``: takes one service away, once its name was typed again. Translates only."""
+"""``modelfleet delete``: takes a service or proxy away, once its name was typed again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from modelfleet.adapters.cli.connection import ask_fleet
-from modelfleet.adapters.cli.naming import Address, find_service
+from modelfleet.adapters.cli.naming import address_of
 from modelfleet.adapters.cli.options import (
     Context,
     Kubeconfig,
@@ -19,9 +19,10 @@ from modelfleet.adapters.cli.options import (
     Output,
     OutputOption,
 )
-from modelfleet.desired import protection_error
+from modelfleet.cluster.objects import STATEFUL_SET
 from modelfleet.errors import ConfigError, NotFoundError, NotReadyError
 from modelfleet.fleet import Deletion, Fleet
+from modelfleet.spec.proxy import ModelProxySpec
 
 SECONDS_FOR_THE_REST: Final = 30
 """How long what holds no pods may take to go: the garbage collector is asynchronous."""
@@ -35,22 +36,21 @@ def delete(
     context: Context = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Delete a service that no program declares any more, after asking for its name again.
+    """Delete what no program declares any more, after asking for its name again.
 
-    Waits until it is gone. A protected service is refused.
+    Waits until it is gone. What is protected is refused, and a service that a proxy still uses.
     """
-    address = Address.of(name, namespace)
+    address = address_of(name, namespace)
 
     async def asked(fleet: Fleet) -> Deletion:
-        service = await find_service(fleet, address)
-        deletion = await fleet.deletion(service.namespace, service.name)
+        service = await fleet.find(address)
+        deletion = await fleet.deletion(service.namespace, service.name, kind=service.kind)
         if deletion is None:
             raise NotFoundError(f"{service.kind} {service.id}", "was deleted just now")
+        await fleet.refuse_deletion(deletion.desired)
         return deletion
 
     deletion = ask_fleet(asked, kubeconfig=kubeconfig, context=context)
-    if deletion.desired.spec.deletion_protection:
-        raise protection_error(deletion.desired.spec.kind, deletion.desired.id, verb="deleted")
     for line in consequences_of(deletion):
         typer.echo(line, err=output is Output.JSON)
     if not yes:
@@ -88,10 +88,23 @@ def consequences_of(deletion: Deletion) -> Iterator[str]:
         pods = "1 pod ends" if deletion.pods == 1 else f"{deletion.pods} pods end"
         gpus = "1 GPU becomes free" if service.gpus == 1 else f"{service.gpus} GPUs become free"
         yield f"{pods}, {gpus}." if service.gpus else f"{pods}."
+    yield from _of_a_proxy(deletion)
     yield (
         f"A Pulumi program of {service.owner} that still declares it makes it anew with its next "
         "refresh and up: take it out of the program, too."
     )
+
+
+def _of_a_proxy(deletion: Deletion) -> Iterator[str]:
+    spec = deletion.desired.spec
+    if not isinstance(spec, ModelProxySpec):
+        return
+    if any(ref.kind == STATEFUL_SET for ref in deletion.objects):
+        yield "Its Redis goes with its disk: what was counted for limits, and cached answers."
+    made = sorted(name for name, key in spec.api_keys.items() if key.generate is not None)
+    if made:
+        keys = f"{'The key' if len(made) == 1 else 'The keys'} {', '.join(made)}"
+        yield f"{keys}, which modelfleet made, can never be used again."
 
 
 def _confirm(deletion: Deletion) -> None:
@@ -111,6 +124,7 @@ def _confirm(deletion: Deletion) -> None:
 
 def _document(deletion: Deletion) -> dict[str, object]:
     return {
+        "kind": deletion.service.kind,
         "namespace": deletion.service.namespace,
         "name": deletion.service.name,
         "owner": deletion.service.owner,

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from modelfleet.adapters.cli.connection import ask_fleet
-from modelfleet.adapters.cli.naming import Address, the_one
+from modelfleet.adapters.cli.naming import address_of
 from modelfleet.adapters.cli.options import (
     QUALIFIED,
     Context,
@@ -22,9 +22,8 @@ from modelfleet.adapters.cli.options import (
     Namespace,
 )
 from modelfleet.adapters.cli.pulumi_state import Stack
-from modelfleet.cluster.records import Record, record_of
-from modelfleet.desired import KIND
-from modelfleet.dynamic_entry import model_service_provider
+from modelfleet.cluster.records import record_of
+from modelfleet.dynamic_entry import model_proxy_provider, model_service_provider
 from modelfleet.errors import ConfigError
 from modelfleet.fleet import Candidate
 from modelfleet.importing import (
@@ -34,6 +33,7 @@ from modelfleet.importing import (
     recorded_declaration,
 )
 from modelfleet.render import RENDERER_VERSION
+from modelfleet.resource_types import MODEL_PROXY
 
 CANNOT_BE_TAKEN_OVER = QUALIFIED
 
@@ -62,25 +62,17 @@ def import_(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
-    """Print what declares a service that runs, of any stack, or a Deployment of any maker.
+    """Print what declares a service or proxy, of any stack, or a Deployment of any maker.
 
     The program declares it; with the document, pulumi import --file puts it into a state, and the
     next preview shows what of it changes. Secrets are in neither.
     """
-    address = Address.of(name, namespace)
-    found = ask_fleet(
-        lambda fleet: fleet.find(address.name, namespace=address.namespace),
-        kubeconfig=kubeconfig,
-        context=context,
-    )
-    candidate = the_one(
-        address,
-        found,
-        what="no service and no Deployment is called so",
-        hint="modelfleet ls lists the services there are, kubectl get deployments -A the rest.",
+    address = address_of(name, namespace)
+    candidate = ask_fleet(
+        lambda fleet: fleet.candidate(address), kubeconfig=kubeconfig, context=context
     )
     to_be = Stack(stack, cwd).owner() if stack and owner is None else owner
-    record = _record(candidate)
+    record = record_of(candidate.primary)
     if record is None:
         imported = foreign_declaration(candidate.primary, service=candidate.beside)
     else:
@@ -93,15 +85,6 @@ def import_(
     _tell(imported)
 
 
-def _record(candidate: Candidate) -> Record | None:
-    record = record_of(candidate.primary)
-    if record is not None and record.kind != KIND:
-        raise ConfigError(
-            f"{record} is not a {KIND}.", hint="Only ModelServices can be imported so far."
-        )
-    return record
-
-
 def _document(imported: Imported, candidate: Candidate, *, renderer_version: int) -> dict[str, Any]:
     if imported.obstacles:
         raise ConfigError(
@@ -109,7 +92,8 @@ def _document(imported: Imported, candidate: Candidate, *, renderer_version: int
             f"{'; '.join(imported.obstacles)}.",
             hint="--output program prints a declaration of the same under another name.",
         )
-    provider: Any = model_service_provider()
+    is_proxy = imported.of is MODEL_PROXY
+    provider: Any = model_proxy_provider() if is_proxy else model_service_provider()
     entry = provider.imported(
         imported.declaration, service=candidate.service, renderer_version=renderer_version
     )

@@ -1,4 +1,4 @@
-"""``modelfleet logs``: what the engines of a service say. Translates only."""
+"""``modelfleet logs``: what the engines of a service, or the gateways of a proxy, say."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from modelfleet.adapters.cli.connection import ask_fleet
-from modelfleet.adapters.cli.naming import Address, find_service
+from modelfleet.adapters.cli.naming import address_of
 from modelfleet.adapters.cli.options import (
     Context,
     Kubeconfig,
@@ -46,13 +46,14 @@ def logs(
 ) -> None:
     """Print the engines' logs, with the pod in front of each line where there are several.
 
-    Secrets of the declaration, and what looks like one, are masked.
+    A proxy's gateways say one object of JSON per request: who used what, and how it went. Secrets
+    of the declaration, and what looks like one, are masked.
 
     --output json prints one object a line.
     """
     if previous and follow:
         raise typer.BadParameter("--previous is over, there is nothing to --follow.")
-    address = Address.of(name, namespace)
+    address = address_of(name, namespace)
     wanted = Wanted(
         previous=previous,
         tail_lines=tail,
@@ -60,11 +61,12 @@ def logs(
     )
 
     async def printed(fleet: Fleet) -> None:
-        service = await find_service(fleet, address)
+        service = await fleet.find(address)
         printer = _Printer(output, has_several_pods=service.replicas > 1 and pod is None)
         lines = fleet.logs(
             service.namespace,
             service.name,
+            kind=service.kind,
             wanted=wanted,
             pod=pod,
             follow=follow,

@@ -24,12 +24,12 @@ _SAID_ONCE: Final = ("KIND", "OWNER")
 
 def ls(
     namespace: Namespace = None,
-    owner: Annotated[str | None, typer.Option(help="Only services of this owner.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only those of this owner.")] = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """List the ModelServices of a cluster."""
+    """List the ModelServices and ModelProxies of a cluster."""
     services = ask_fleet(
         lambda fleet: fleet.list(owner=owner, namespace=namespace),
         kubeconfig=kubeconfig,
@@ -40,11 +40,11 @@ def ls(
     elif services:
         print_for_people(lambda width: fleet_table(services, now=datetime.now(UTC), width=width))
     else:
-        typer.echo("No ModelServices.")
+        typer.echo("No ModelServices and no ModelProxies.")
 
 
 def fleet_table(services: Sequence[Service], *, now: datetime, width: int) -> list[RenderableType]:
-    """Return a row per service, and a line with what holds for all where ``width`` asks for it."""
+    """Return a row for each, and a line with what holds for all where ``width`` asks for it."""
     columns, rows = list(_COLUMNS), _rows(services, now=now)
     line = ""
     if width_of(columns, rows) > width:

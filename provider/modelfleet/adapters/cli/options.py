@@ -12,7 +12,14 @@ Context = Annotated[str | None, typer.Option(help="Context of the kubeconfig.")]
 Namespace = Annotated[
     str | None, typer.Option("--namespace", "-n", help="Namespace to look in; unset = all.")
 ]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The service, or namespace/name of it.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="Name of the service or proxy, or namespace/name. Where both are called so: "
+        "service/NAME or proxy/NAME.",
+    ),
+]
 
 
 class Output(enum.StrEnum):

@@ -1,4 +1,4 @@
-"""``modelfleet status``: one service in full, for people and for programs. Translates only.
+"""``modelfleet status``: one service or proxy in full, for people and programs. Translates only.
 
 Exit codes: 0 it serves, or is stopped, as declared; 1 failed or not found; 2 wrong usage; 3 it
 exists, but does not, or not yet, serve as declared.
@@ -16,7 +16,7 @@ import typer
 from rich.console import RenderableType
 
 from modelfleet.adapters.cli.connection import ask_fleet
-from modelfleet.adapters.cli.naming import Address, find_service
+from modelfleet.adapters.cli.naming import address_of
 from modelfleet.adapters.cli.options import (
     QUALIFIED,
     Context,
@@ -31,10 +31,13 @@ from modelfleet.cluster.events import Event
 from modelfleet.errors import NotFoundError
 from modelfleet.fleet import Fleet, Report
 from modelfleet.report import PodReport
+from modelfleet.routing_report import ProxyReport
+from modelfleet.spec.proxy import ModelProxySpec
 
 MEANS: Final = "it exists, but does not, or not yet, serve as declared"
 
 _PODS: Final = ("POD", "NODE", "PHASE", "READY", "RESTARTS", "AGE", "LACKS")
+_ROUTES: Final = ("ROUTE", "WEIGHT", "UPSTREAM", "MODEL", "FALLBACKS")
 _EVENTS: Final = ("AGE", "TIMES", "ABOUT", "REASON", "MESSAGE")
 
 
@@ -45,12 +48,15 @@ def status(
     context: Context = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show one service: rollout, pods, what they lack and what to change, and recent events."""
-    address = Address.of(name, namespace)
+    """Show one service or proxy: rollout, pods, what they lack and what to change, recent events.
+
+    Of a proxy also its routes, and who answers.
+    """
+    address = address_of(name, namespace)
 
     async def asked(fleet: Fleet) -> Report:
-        service = await find_service(fleet, address)
-        report = await fleet.status(service.namespace, service.name)
+        service = await fleet.find(address)
+        report = await fleet.status(service.namespace, service.name, kind=service.kind)
         if report is None:
             raise NotFoundError(f"{service.kind} {service.id}", "was deleted just now")
         return report
@@ -69,6 +75,7 @@ def document_of(report: Report) -> dict[str, Any]:
     return {
         "service": asdict(report.service),
         "base_url": report.base_url,
+        **({"proxy": asdict(report.proxy)} if report.proxy else {}),
         "rollout": rollout
         and {
             "replicas": rollout.replicas,
@@ -90,6 +97,9 @@ def laid_out(report: Report, *, now: datetime) -> Iterator[RenderableType]:
     yield f"{service.kind} {service.id}: {service.status}\n"
     facts = _facts(report, now=now)
     yield table_of(("fact", "value"), facts, may_break=("value",), has_header=False)
+    if report.proxy:
+        yield ""
+        yield table_of(_ROUTES, routes_told(report.proxy), may_break=("UPSTREAM", "FALLBACKS"))
     if report.pods:
         yield ""
         rows = [_pod(pod, now=now) for pod in report.pods]
@@ -108,9 +118,14 @@ def laid_out(report: Report, *, now: datetime) -> Iterator[RenderableType]:
 
 def _facts(report: Report, *, now: datetime) -> Iterator[tuple[str, str]]:
     service, rollout = report.service, report.rollout
-    yield "model", service.model
-    yield "access name", service.access_name
+    if service.kind != ModelProxySpec.kind:
+        yield "model", service.model
+        yield "access name", service.access_name
     yield "base_url", report.base_url
+    if report.proxy:
+        yield "keys", str(report.proxy.keys or "none: whoever can connect may call")
+    if report.proxy and report.proxy.redis:
+        yield "Redis", report.proxy.redis
     yield "owner", service.owner
     changed = age_of(service.last_updated_at, now=now)
     yield "age", f"{age_of(service.created_at, now=now)}, last changed {changed} ago"
@@ -120,6 +135,16 @@ def _facts(report: Report, *, now: datetime) -> Iterator[tuple[str, str]]:
         yield "rollout", rollout.told
     if service.gpus:
         yield "GPUs", str(service.gpus)
+
+
+def routes_told(proxy: ProxyReport) -> Iterator[Sequence[str]]:
+    """Yield a row per upstream; name and fallbacks of a route stand in its first one."""
+    for route in proxy.routes:
+        name, fallbacks = route.access_name, ", ".join(route.fallbacks) or "-"
+        for upstream in route.upstreams:
+            who = upstream.service or upstream.base_url
+            yield name, str(upstream.weight), who, upstream.model, fallbacks
+            name = fallbacks = ""
 
 
 def _pod(pod: PodReport, *, now: datetime) -> Sequence[str]:

@@ -108,6 +108,8 @@ class FleetProvider(StatelessProvider):
         }
         if replaced and olds.get("deletion_protection"):
             raise protection_error(self.of.kind, _id, verb="replaced")
+        if not is_refresh and not changes and state.lacks_keys(desired, olds):
+            return DiffResult(changes=True)  # after an import: the inputs alone look the same
         return DiffResult(changes=None, replaces=sorted(replaced), delete_before_replace=False)
 
     @reported()
@@ -167,6 +169,14 @@ class FleetProvider(StatelessProvider):
         timeout_seconds = call.timeout_seconds if call else None
         fleet = self._fleet(desired.spec.cluster)
         run(fleet.delete(desired, timeout_seconds=timeout_seconds))
+
+    def imported(
+        self, declaration: Props, *, service: Service, renderer_version: int
+    ) -> dict[str, Any]:
+        """Return the entry of an import document, for whoever has only the entry point."""
+        return imported_resource(
+            self, declaration, of=self.of, service=service, renderer_version=renderer_version
+        )
 
     def _apply(self, news: Props, *, incarnation: str, olds: Props | None = None) -> dict[str, Any]:
         spec = resource_spec_of(self._declaration_of(news), of=self.of)
@@ -289,14 +299,6 @@ class ModelServiceProvider(FleetProvider):
 
     def __reduce__(self) -> Any:
         return model_service_provider, ()
-
-    def imported(
-        self, declaration: Props, *, service: Service, renderer_version: int
-    ) -> dict[str, Any]:
-        """Return the entry of an import document, for whoever has only the entry point."""
-        return imported_resource(
-            self, declaration, service=service, renderer_version=renderer_version
-        )
 
 
 class ModelProxyProvider(FleetProvider):

@@ -114,6 +114,18 @@ def generated_keys_in(olds: Mapping[str, Any]) -> GeneratedKeys:
     )
 
 
+def lacks_keys(declaration: Mapping[str, Any], olds: Mapping[str, Any]) -> bool:
+    """Return whether keys are to be made that a state has not: it was imported, which has none."""
+    made = olds.get(GENERATED_KEYS)
+    declared = declaration.get("api_keys")
+    if made is None or not isinstance(declared, Mapping):
+        return False
+    return any(
+        isinstance(each, Mapping) and each.get("generate") is not None and name not in made
+        for name, each in declared.items()
+    )
+
+
 def key_outputs_of(keys: GeneratedKeys, *, of: ResourceType) -> dict[str, Any]:
     """Return the outputs of a ModelProxy that hold its generated keys, the keys as secrets."""
     if of is not MODEL_PROXY:
