@@ -7,7 +7,7 @@ names are, whatever is still unknown of those who answer to them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -45,35 +45,24 @@ def _access_names(
     name: Any, workspace_id: Any, routes: Any, proxy_config: Any, mode: Any, fallbacks: Any
 ) -> Any:
     """Return all access names, sorted; ``UNKNOWN`` where one of them may be missing."""
-    shared = fallbacks or _field(_field(proxy_config, "policies"), "fallbacks")
-    names = [
-        *_names_of_routes(routes, shared),
-        *_names_of_endpoints(name, proxy_config, mode, shared),
-    ]
+    names = {
+        *_each(routes),
+        *_names_of_endpoints(name, proxy_config, mode),
+        *_names_of_fallbacks(fallbacks, proxy_config, routes),
+    }
     if UNKNOWN in (*names, workspace_id):
         return UNKNOWN
     return sorted({access_name_of(each, workspace_id=workspace_id) for each in names})
 
 
-def _names_of_routes(routes: Any, shared: Any) -> Iterator[Any]:
-    if routes is UNKNOWN:
-        yield UNKNOWN
-        return
-    for name, route in (routes or {}).items():
-        yield name
-        if not _field(route, "fallbacks"):
-            own = _field(_field(route, "policies"), "fallbacks")
-            yield from _names_of_fallbacks(own or shared)
-
-
-def _names_of_endpoints(name: Any, proxy_config: Any, mode: Any, shared: Any) -> Iterator[Any]:
+def _names_of_endpoints(name: Any, proxy_config: Any, mode: Any) -> Iterator[Any]:
     endpoints = _field(proxy_config, "endpoints")
     if endpoints is UNKNOWN:
         yield UNKNOWN
-    if not isinstance(endpoints, Sequence) or not endpoints:
+        return
+    if not endpoints:
         return
     yield name
-    yield from _names_of_fallbacks(shared)
     mode = _proxy_mode(proxy_config, mode)
     if mode is UNKNOWN:
         yield UNKNOWN
@@ -83,12 +72,15 @@ def _names_of_endpoints(name: Any, proxy_config: Any, mode: Any, shared: Any) ->
         yield from _each(_field(endpoints[0], "model_names") or theirs)
 
 
-def _names_of_fallbacks(fallbacks: Any) -> Iterator[Any]:
-    """Yield the names of services that answer as fallbacks only: they have a name of their own."""
-    for fallback in _each(fallbacks):
-        model, service = _field(fallback, "model_name"), _field(fallback, "model_service_name")
-        if service is not None:
-            yield UNKNOWN if UNKNOWN in (model, service) else model or service
+def _names_of_fallbacks(fallbacks: Any, proxy_config: Any, routes: Any) -> Iterator[Any]:
+    """Yield the names of services that are named as fallbacks: each has one of its own."""
+    known = routes.values() if isinstance(routes, Mapping) else ()
+    owners = [_field(each, "policies") for each in (proxy_config, *known)]
+    for each in (fallbacks, *(_field(policies, "fallbacks") for policies in owners)):
+        for fallback in _each(each):
+            service = _field(fallback, "model_service_name")
+            if service is not None:
+                yield service
 
 
 def _each(values: Any) -> Iterator[Any]:
@@ -122,6 +114,9 @@ PROXY_PLANNED: Final[Mapping[str, Formula]] = {
     "proxy_mode": (("proxy_config", "proxy_mode"), _proxy_mode),
 }
 """Every planned value but ``pod_template_hash``, which depends on the whole declaration."""
+
+TAKE_GAPS: Final = frozenset({"access_names", "proxy_mode"})
+"""Those that take values with gaps, and are ``UNKNOWN`` themselves only where it matters."""
 
 
 def proxy_planned_of(
