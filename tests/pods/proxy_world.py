@@ -7,7 +7,7 @@ policy of its own, so that one gateway shows them all; each key a limit or a rig
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from proxies import Beside, Proxy, desired
 from small_services import small_deployment
 from stub_pod import StubPod
 
+from modelfleet.fleet import new_incarnation
 from modelfleet.local.api import Api
 
 TEAM, NARROW = "sk-team-0123456789abcdef", "sk-narrow-0123456789abcdef"
@@ -85,6 +86,25 @@ def front_routes(a: str, b: str) -> dict[str, Any]:
     }
 
 
+class Service:
+    """A service of a tiny model, named as the model."""
+
+    def __init__(self, model: str, *, namespace: str, beside: Beside) -> None:
+        self._model, self._namespace, self._fleet = model, namespace, beside.fleet
+        self._incarnation = new_incarnation()
+
+    async def apply(self, **fields: Any) -> None:
+        """Converge on it."""
+        wanted = desired(
+            "ModelService",
+            self._model,
+            namespace=self._namespace,
+            deployment=small_deployment(self._model),
+            **fields,
+        )
+        await self._fleet.apply(replace(wanted, incarnation=self._incarnation))
+
+
 @dataclass(frozen=True)
 class World:
     """A namespace, what is in it, and how more is put there."""
@@ -136,18 +156,11 @@ def world(
         routes=front_routes(a.base_url, b.base_url),
         api_keys=KEYS,
     )
-    services = [
-        desired(
-            "ModelService",
-            model,
-            namespace=session_namespace,
-            deployment=small_deployment(model),
-            wait={"timeout_seconds": 180},
-        )
-        for model in WEIGHTS
-    ]
+    services = [Service(model, namespace=session_namespace, beside=beside) for model in WEIGHTS]
     try:
-        beside.all(*(beside.fleet.apply(each) for each in services), front.apply())
+        # A proxy wants its services to be there, not to be ready.
+        beside.all(*(each.apply(wait={"until": "accepted"}) for each in services))
+        beside.all(*(each.apply() for each in services), front.apply())
         yield World(session_namespace, api, beside, environment, a, b, front)
     finally:
         for stub in stubs:

@@ -187,7 +187,7 @@ def test_status_shows_rollout_pods_and_events(shell: Shell, here: str) -> None:
 
 
 def test_what_is_not_there_or_wrongly_typed_has_its_own_exit_code(shell: Shell, here: str) -> None:
-    absent = f"ModelService nobody: no service is called so in namespace {here}."
+    absent = f"nobody: no ModelService or ModelProxy is called so in namespace {here}."
     for command in ("status", "logs", "delete"):
         assert shell.refused(command, f"{here}/nobody").startswith(absent)
     assert "nobody" in shell.refused("chat", f"{here}/nobody", "Hello?")
@@ -289,4 +289,4 @@ def test_delete_asks_for_the_name_and_takes_all_of_it_away(
     pods = api.send("GET", f"/api/v1/namespaces/{here}/pods")["items"]
     assert [pod for pod in pods if pod["metadata"]["name"].startswith("talker-")] == []
     assert "talker" not in shell.printed("ls", "--namespace", here)
-    assert "no service is called so" in shell.refused("status", f"{here}/talker")
+    assert "no ModelService or ModelProxy is called so" in shell.refused("status", f"{here}/talker")

@@ -23,6 +23,7 @@ from modelfleet import labels
 from modelfleet.errors import NotReadyError
 from modelfleet.fleet import Fleet
 from modelfleet.local.api import Api
+from modelfleet.named import Address
 from modelfleet.reach import reached, target_of
 from modelfleet.report import Report
 from pulumi_stack import Stack
@@ -57,7 +58,7 @@ print(re.search(r"^llamacpp:tokens_predicted_total (\\d+)", metrics, re.M)[1])
 @asynccontextmanager
 async def openai_client(fleet: Fleet, namespace: str, name: str) -> AsyncIterator[AsyncOpenAI]:
     """Give a client of a service that tries everything once."""
-    target = await target_of(fleet.client, name, namespace=namespace)
+    target = await target_of(fleet.client, Address(name, namespace))
     async with (
         reached(fleet.client, target) as endpoint,
         AsyncOpenAI(base_url=endpoint.base_url, api_key="none", max_retries=0) as client,

@@ -16,6 +16,7 @@ from .upstream_errors import broken_off
 from .usage import Usage, reported_usage
 
 _END = b"\n\n"
+_TEXTS = b'"object":"text_completion"'
 _LAST = frozenset({"response.completed", "response.incomplete", "transcript.text.done"})
 
 
@@ -88,7 +89,8 @@ class EventStream:
 
         Quotes inside of a text are escaped, so that these can only be fields.
         """
-        return not self._is_responses and self._expected in event and b'"usage":' not in event
+        is_chunk = not self._is_responses and self._expected in event and b'"usage":' not in event
+        return is_chunk and (_TEXTS not in event or b'"text":' in event)
 
     def _taken_apart(self, fields: dict[str, Any], head: bytes) -> bytes:
         if _is_error(fields):
@@ -103,6 +105,7 @@ class EventStream:
             return self._typed(fields, head)
         if "model" in fields:
             fields["model"] = self._name
+        _mend_texts(fields)
         if not _has_content(fields):
             # The last chunk, made for the usage alone. OpenAI's has no choices.
             if self._lacks_usage:
@@ -123,6 +126,14 @@ class EventStream:
         self.is_complete = self.is_complete or kind in _LAST
         head = head or b"event: " + kind.encode() + b"\n"
         return head + b"data: " + orjson.dumps(fields) + _END
+
+
+def _mend_texts(chunk: dict[str, Any]) -> None:
+    """Put back the empty text of the last chunk of completions, which LiteLLM leaves out."""
+    choices = chunk.get("choices") if chunk.get("object") == "text_completion" else ()
+    for choice in choices if isinstance(choices, list) else []:
+        if isinstance(choice, dict) and choice.get("text") is None:
+            choice["text"] = ""
 
 
 def _is_error(fields: dict[str, Any]) -> bool:
