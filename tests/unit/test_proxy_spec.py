@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,6 +84,7 @@ def test_the_declaration_is_left_as_it_is() -> None:
         ({"limit_scope": "pod"}, "limit_scope: must be one of 'proxy' or 'replica'"),
         ({"routes": {"a": route("a/b/c")}}, "routes.a.targets[0].service: must be the name of a"),
         ({"routes": {"a": {}}}, "routes.a.targets: is required"),
+        ({"routes": {"a": {"targets": []}}}, "routes.a.targets: must not be empty"),
         ({"routes": {"a": route({"service": {}})}}, "routes.a.targets[0].service.id: is required"),
         ({"policies": {"num_retries": 11}}, "policies.num_retries: must be at most 10"),
         ({"policies": {"request_timeout": 0}}, "policies.request_timeout: must be at least 1"),
@@ -175,6 +179,34 @@ def test_a_name_in_the_wrong_place_is_sent_to_its_own(
 ) -> None:
     (found,) = problems(proxy(**fields))
     assert found.startswith(expected)
+
+
+# What is documented
+
+
+class _NamesAsText(ast.NodeTransformer):
+    """What a program passes as a resource is named instead."""
+
+    def visit_Name(self, node: ast.Name) -> ast.Constant:  # noqa: N802
+        return ast.Constant(node.id)
+
+
+def documented() -> Iterator[dict[str, Any]]:
+    """Yield the proxies that the page on proxies declares; its services by their names."""
+    page = Path(__file__).parents[2] / "docs" / "model-proxy.md"
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        for call in ast.walk(ast.parse(block)):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "ModelProxy":
+                plain = _NamesAsText().visit(call)
+                fields = {each.arg: ast.literal_eval(each.value) for each in plain.keywords}
+                yield {"model_proxy_name": ast.literal_eval(call.args[0]), **fields}
+
+
+def test_every_proxy_in_the_documentation_has_no_problem() -> None:
+    shown = list(documented())
+    assert len(shown) == 2
+    for inputs in shown:
+        assert problems(inputs) == []
 
 
 # What it cannot become

@@ -239,6 +239,8 @@ def _reason_of(detail: ErrorDetails, path: Path, *, model: type[BaseModel]) -> s
         return reason_for(plain, known=known, model=model, owner=owner)
     if kind == "string_pattern_mismatch":
         return said_of(str(context["pattern"]))
+    if kind == "too_short" and context["min_length"] == 1:
+        return "must not be empty"
     given = detail["input"]
     if kind in ("literal_error", "enum") and isinstance(given, str) and given in _VALUES_NOT_YET:
         return f"{given} is {NOT_YET}; must be {context['expected']}"
