@@ -6,12 +6,13 @@ life of a service, and the values a preview can already show. Pure; never touche
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from modelfleet.errors import Problem
 from modelfleet.resource_types import MODEL_SERVICE, ResourceSpec, ResourceType
+from modelfleet.spec.known import known_part
 from modelfleet.spec.service import ModelServiceSpec
 from modelfleet.spec.tree import (
     UNKNOWN,
@@ -82,13 +83,9 @@ def plan(
         values["renderer_version"] = planned.renderer_version
         values["pod_template_hash"] = planned.pod_template_hash
     else:
-
-        def value(path: Path) -> Any:
-            return value_at(complete, path, model=of.model, is_unknown=is_unknown)
-
         values = {
-            name: _value([value(path) for path in _steps(paths)], formula, unknown=unknown)
-            for name, (paths, formula) in of.formulas.items()
+            name: unknown if value is UNKNOWN else value
+            for name, value in _known_values(complete, of=of, is_unknown=is_unknown)
         }
         hosted = of is not MODEL_SERVICE or complete.get("deployment") is not None
         values["renderer_version"] = _possible_version(
@@ -152,5 +149,16 @@ def _steps(paths: tuple[str, ...]) -> list[Path]:
     return [tuple(path.split(".")) for path in paths]
 
 
-def _value(values: Sequence[Any], formula: Callable[..., Any], *, unknown: object) -> Any:
-    return unknown if any(value is UNKNOWN for value in values) else formula(*values)
+def _known_values(
+    inputs: Mapping[str, Any], *, of: ResourceType, is_unknown: IsUnknown
+) -> Iterator[tuple[str, Any]]:
+    """Yield every planned value by its name, ``UNKNOWN`` where it cannot be told yet."""
+    part = known_part(inputs, model=of.model, is_unknown=is_unknown) if of.take_gaps else {}
+    for name, (paths, formula) in of.formulas.items():
+        if name in of.take_gaps:
+            yield name, formula(*(value_in(part, path) for path in _steps(paths)))
+            continue
+        values = [
+            value_at(inputs, path, model=of.model, is_unknown=is_unknown) for path in _steps(paths)
+        ]
+        yield name, UNKNOWN if any(each is UNKNOWN for each in values) else formula(*values)

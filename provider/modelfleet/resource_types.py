@@ -29,9 +29,11 @@ from modelfleet.render.planned import PLANNED, Formula
 from modelfleet.render.proxy import (
     PROXY_PLANNED,
     PROXY_RENDERER_VERSION,
+    TAKE_GAPS,
     proxy_pod_template_hash,
     proxy_pod_template_of,
     proxy_record_spec_of,
+    proxy_summaries,
 )
 from modelfleet.spec.fields import ANY
 from modelfleet.spec.proxy import ModelProxySpec
@@ -49,11 +51,12 @@ ResourceSpec = ModelServiceSpec | ModelProxySpec
 class ResourceType:
     """What is known of one type of resource.
 
-    ``formulas`` are the values that a preview
-    can show, but for the hash of the pods. ``pinned`` fixes defaults for the life of a resource,
-    and ``problems_since`` says what one cannot become. ``declared_field`` leads from an object's
-    field back to the declaration, ``has_downtime`` says whether replacing pods leaves none.
-    ``summaries`` tell what changed between two renderers, ``warnings_of`` what is seldom meant.
+    ``formulas`` are the values that a preview can show, but for the hash of the pods; those in
+    ``take_gaps`` take values that are known in part (``spec/known.py``). ``pinned`` fixes defaults
+    for the life of a resource, and ``problems_since`` says what one cannot become.
+    ``declared_field`` leads from an object's field back to the declaration, ``has_downtime`` says
+    whether replacing pods leaves none. ``summaries`` tell what changed between two renderers,
+    ``warnings_of`` what is seldom meant.
     """
 
     kind: str
@@ -71,6 +74,7 @@ class ResourceType:
     problems_since: Callable[..., Iterator[Problem]]
     summaries: Callable[..., Sequence[str]]
     warnings_of: Callable[[Any], tuple[Problem, ...]]
+    take_gaps: frozenset[str] = frozenset()
 
     @property
     def name_field(self) -> str:
@@ -119,10 +123,6 @@ def _never(_prior: Any, _desired: Any) -> bool:
     return False
 
 
-def _no_summaries(**_: int) -> list[str]:
-    return []
-
-
 def _no_warnings(_: Any) -> tuple[Problem, ...]:
     return ()
 
@@ -159,8 +159,9 @@ MODEL_PROXY: Final = ResourceType(
     declared_field=proxy_field,
     has_downtime=_never,
     problems_since=proxy_problems_since,
-    summaries=_no_summaries,
+    summaries=proxy_summaries,
     warnings_of=warnings_of,
+    take_gaps=TAKE_GAPS,
 )
 
 TYPES: Final[Mapping[str, ResourceType]] = {

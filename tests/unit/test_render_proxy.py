@@ -17,6 +17,7 @@ import yaml
 from modelfleet import labels
 from modelfleet.gateway.keys_file import KeyEntry, sha256_of
 from modelfleet.gateway.sources import PACKAGE, sources
+from modelfleet.plan import plan
 from modelfleet.render import Identity, objects_of
 from modelfleet.render.proxy import (
     FIRST_PROXY_RENDERER,
@@ -33,6 +34,7 @@ from modelfleet.render.proxy import (
     redis_password_in,
 )
 from modelfleet.render.secret import hash_key_in
+from modelfleet.resource_types import MODEL_PROXY
 from modelfleet.spec.merge import merged
 from modelfleet.spec.proxy import ModelProxySpec
 from modelfleet.spec.proxy_routes import proxy_mode_of, routes_of
@@ -493,6 +495,24 @@ GAPS: list[tuple[dict[str, Any], Any]] = [
 @pytest.mark.parametrize(("declared", "names"), GAPS)
 def test_names_are_known_as_soon_as_no_other_can_come(declared: dict[str, Any], names: Any) -> None:
     assert formula("access_names", declared) == names
+
+
+def test_a_preview_shows_names_while_it_is_unknown_who_answers_to_them() -> None:
+    later = object()
+    inputs = {
+        "model_proxy_name": "gate",
+        "workspace_id": "acme",
+        "routes": {
+            "chat": {"targets": [{"service": {"id": "qwen", "base_url": later}}]},
+            "outside": {"targets": [{"base_url": later, "model_name": "gpt"}]},
+        },
+    }
+    planned = plan(
+        inputs, of=MODEL_PROXY, is_unknown=lambda value: value is later, unknown=later
+    ).values
+    assert planned["access_names"] == ["acme/chat", "acme/outside"]
+    assert planned["base_url"] == "http://gate-proxy.default.svc/v1"
+    assert planned["pod_template_hash"] is later
 
 
 def test_a_proxy_is_found_under_its_own_name() -> None:

@@ -13,7 +13,7 @@ from modelfleet.render.proxy.objects import (
     proxy_object_refs_of,
     proxy_objects_of,
 )
-from modelfleet.render.proxy.planned import PROXY_PLANNED, proxy_planned_of
+from modelfleet.render.proxy.planned import PROXY_PLANNED, TAKE_GAPS, proxy_planned_of
 from modelfleet.render.proxy.pod import proxy_pod_template_hash, proxy_pod_template_of
 from modelfleet.render.proxy.record_spec import proxy_record_spec_of
 from modelfleet.render.proxy.redis import REDIS_KIND, redis_password_in
@@ -25,6 +25,7 @@ __all__ = [
     "PROXY_PLANNED",
     "PROXY_RENDERER_VERSION",
     "REDIS_KIND",
+    "TAKE_GAPS",
     "KeyEntries",
     "KeyEntry",
     "config_map_name_of",

@@ -47,6 +47,8 @@ def redis_stateful_set_of(
             "replicas": 1,
             "revisionHistoryLimit": 2,
             "serviceName": name,
+            # One by one, a pod that never becomes ready would not be replaced by a corrected one.
+            "podManagementPolicy": "Parallel",
             "selector": {"matchLabels": redis_selector_of(spec)},
             "template": {
                 "metadata": {
