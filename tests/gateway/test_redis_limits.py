@@ -18,7 +18,7 @@ import redis
 import trustme
 
 from modelfleet.gateway.app.limits import Limiter, Scope, limiter_of
-from modelfleet.gateway.app.redis_counters import RedisCounters, redis_client
+from modelfleet.gateway.app.redis_counters import ATTEMPT_SECONDS, RedisCounters, redis_client
 from modelfleet.gateway.app.refusal import Refusal
 from modelfleet.gateway.app.shared_counters import OnFailure, SharedCounters
 from redis_server import RedisServer, free_port, redis_server
@@ -556,9 +556,10 @@ async def test_tokens_count_even_when_who_settles_them_is_cancelled(
         assert await limiter.admit(scopes) is not None
 
 
-@pytest.mark.parametrize("turns", range(0, 24, 2))
+@pytest.mark.parametrize("held_up_seconds", [0.4, ATTEMPT_SECONDS + 0.005])
+@pytest.mark.parametrize("turns", range(2, 24, 4))
 async def test_a_process_that_is_held_up_does_not_take_redis_for_away_nor_count_twice(
-    shared: RedisServer, proxy: str, turns: int
+    shared: RedisServer, proxy: str, turns: int, held_up_seconds: float
 ) -> None:
     scopes = [Scope("key:a", {"rpm": 10**6})]
 
@@ -567,7 +568,7 @@ async def test_a_process_that_is_held_up_does_not_take_redis_for_away_nor_count_
             task = asyncio.create_task(limiter.admission(scopes))
             for _ in range(turns):
                 await asyncio.sleep(0)
-            time.sleep(0.4)  # noqa: ASYNC251 - nothing else runs meanwhile: that is the case
+            time.sleep(held_up_seconds)  # noqa: ASYNC251 - nothing else runs meanwhile: that is the case
             assert (await task).refusal is None
             assert not limiter.is_away
             return int((await limiter.admission(scopes)).headers["x-ratelimit-remaining-requests"])
@@ -582,7 +583,7 @@ async def test_a_process_with_more_to_do_than_it_can_counts_each_request_once(
 
     async def keep_busy() -> None:
         while True:
-            time.sleep(0.06)  # noqa: ASYNC251 - work that leaves nobody else to run
+            time.sleep(0.02)  # noqa: ASYNC251 - work that leaves nobody else to run
             await asyncio.sleep(0)
 
     async def attempt() -> int:
