@@ -1,4 +1,4 @@
-"""One fleet for every environment: five services on Kubernetes, and one that runs elsewhere.
+"""One fleet for every environment: six services on Kubernetes, one elsewhere, one URL for all.
 
 What differs between dev, staging and prod stands in Pulumi.<stack>.yaml and is checked by
 environment.py; everything else is said here, once.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import pulumi
 from environment import Environment
 
-from modelfleet import ModelService, ModelServiceArgs
+from modelfleet import ModelProxy, ModelService, ModelServiceArgs, RouteArgs
 
 environment = Environment.of_this_stack()
 services = environment.services
@@ -90,18 +90,30 @@ rerank = ModelService(
     },
 )
 
-# Another engine, on CPUs alone: on the local cluster, this one really runs.
+# Another engine, on CPUs alone: on the local cluster, these two really run.
+on_cpus: ModelServiceArgs = {
+    "deployment": {"runtime": "llama.cpp", "max_model_len": 2048, "memory_gib": 4},
+}
+
 titles = ModelService(
     "titles",
-    base=place,
+    base=[place, on_cpus],
     description="Names conversations. Small enough to need no GPU.",
     deployment={
         "model": {"uri": services.titles.model},
         "replicas": services.titles.replicas,
-        "runtime": "llama.cpp",
-        "max_model_len": 2048,
         "cpu": services.titles.cpu,
-        "memory_gib": 4,
+    },
+)
+
+titles_next = ModelService(
+    "titles-next",
+    base=[place, on_cpus],
+    description="What is to become titles: one request in five tries it.",
+    deployment={
+        "model": {"uri": services.titles_next.model},
+        "replicas": services.titles_next.replicas,
+        "cpu": services.titles_next.cpu,
     },
 )
 
@@ -120,7 +132,40 @@ frontier = ModelService(
     },
 )
 
-hosted = (chat, code, embeddings, rerank, titles)
+# One URL in front of them, and one key for each team. A public name may have several services
+# behind it, by weight, and others to fall back on; which names there are is the environment's.
+routes: dict[str, RouteArgs] = {
+    "chat": {"targets": [{"service": chat}], "fallbacks": ["frontier"]},
+    "code": {"targets": [{"service": code}], "policies": {"request_timeout": 300}},
+    "embeddings": {"targets": [{"service": embeddings}], "policies": {"cache": True}},
+    "rerank": {"targets": [{"service": rerank}]},
+    "titles": {
+        "targets": [
+            {"service": titles, "weight": 80},
+            {"service": titles_next, "weight": 20},
+        ],
+        "fallbacks": ["titles-stable"],
+    },
+    "titles-stable": {"targets": [{"service": titles}]},
+    "frontier": {"targets": [{"service": frontier}]},
+}
+front = ModelProxy(
+    "front",
+    cluster=environment.cluster,
+    namespace=environment.namespace,
+    description="What every team calls.",
+    routes={name: routes[name] for name in environment.front.names},
+    api_keys={
+        "assistant": {"generate": {}, "limits": {"rpm": 600, "tpm": 200_000}},
+        "reports": {"generate": {}, "models": {"allow": ["titles*"]}},
+    },
+    redis={"managed": True} if environment.front.replicas > 1 else None,
+    replicas=environment.front.replicas,
+    cpu=environment.front.cpu,
+    memory=environment.front.memory,
+)
+
+hosted = (chat, code, embeddings, rerank, titles, titles_next)
 pulumi.export("gpus", pulumi.Output.all(*(service.gpu_total for service in hosted)).apply(sum))
 pulumi.export(
     "base_urls",
@@ -130,6 +175,10 @@ pulumi.export(
         "embeddings": embeddings.base_url,
         "rerank": rerank.base_url,
         "titles": titles.base_url,
+        "titles-next": titles_next.base_url,
         "frontier": frontier.base_url,
+        "front": front.base_url,
     },
 )
+pulumi.export("access_names", front.access_names)
+pulumi.export("keys", front.generated_keys)

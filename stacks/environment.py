@@ -41,6 +41,7 @@ class Services(Section):
     embeddings: Hosted
     rerank: Hosted
     titles: HostedOnCpus
+    titles_next: HostedOnCpus
 
 
 class Gpus(Section):
@@ -61,12 +62,22 @@ class External(Section):
     credential_name: str | None = None
 
 
+class Front(Section):
+    """The gateway in front of the services: its size, and which public names it has here."""
+
+    names: list[str] = Field(min_length=1)
+    replicas: int = Field(1, ge=0)
+    cpu: float = Field(2, gt=0)
+    memory: int = Field(4096, ge=512)
+
+
 class Environment(Section):
     """One environment. ``cluster`` is a name in modelfleet:clusters; unset = the one at hand."""
 
     services: Services
     gpus: Gpus
     frontier: External
+    front: Front
     cluster: str = "default"
     namespace: str = "models"
 

@@ -53,8 +53,15 @@ say "Running"
 modelfleet ls --namespace "$namespace"
 
 if [ $pods = --pods ]; then
-    say "And one of them answers: modelfleet chat titles --namespace $namespace 'Are you real?'"
+    say "One of them answers: modelfleet chat titles --namespace $namespace 'Are you real?'"
     modelfleet chat titles --namespace "$namespace" 'Are you real?'
+
+    say "And through the proxy, with a key that was made: modelfleet chat front --model titles-stable"
+    MODELFLEET_API_KEY=$(pulumi stack output keys --show-secrets | python -c '
+import json, sys
+print(json.load(sys.stdin)["assistant"])')
+    export MODELFLEET_API_KEY
+    modelfleet chat front --namespace "$namespace" --model titles-stable 'And who are you?'
 fi
 
 cat <<END

@@ -10,9 +10,12 @@ replaced with downtime) or replace (a new resource).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import pulumi
+
+if TYPE_CHECKING:
+    from modelfleet.resources import ModelService
 
 __all__ = [
     "ApiKeyArgs",
@@ -696,7 +699,7 @@ class RouteArgs(TypedDict, total=False):
 class TargetArgs(TypedDict, total=False):
     """One of the upstreams that share the requests for a public name."""
 
-    service: pulumi.Input[str | ServiceReferenceArgs | None]
+    service: pulumi.Input[str | ModelService | ServiceReferenceArgs | None]
     """A ModelService: of the same program, or the name of one that is there. Change: rolling."""
 
     base_url: pulumi.Input[str | None]
@@ -848,7 +851,7 @@ class ProxyConfigArgs(TypedDict, total=False):
 class EndpointArgs(TypedDict, total=False):
     """An upstream in AgentRun's form."""
 
-    model_service_name: pulumi.Input[str | ServiceReferenceArgs | None]
+    model_service_name: pulumi.Input[str | ModelService | ServiceReferenceArgs | None]
     """A ModelService: of the same program, or the name of one. Change: rolling."""
 
     base_url: pulumi.Input[str | None]

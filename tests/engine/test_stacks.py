@@ -22,7 +22,9 @@ PROJECT: Mapping[str, str | Path] = {
     "Pulumi.yaml": ROOT / "Pulumi.yaml",
     "stacks": ROOT / "stacks",
 }
-SERVICES = {"chat", "code", "embeddings", "rerank", "titles", "frontier"}
+RESOURCES = {
+    "chat", "code", "embeddings", "rerank", "titles", "titles-next", "frontier", "front",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -39,8 +41,8 @@ def test_every_environment_previews_where_no_cluster_is_known(
     preview = stack_factory(
         PROJECT, stack=stack, environment={"KUBECONFIG": "/nonexistent", "HOME": "/nonexistent"}
     ).preview()
-    assert f"gpus     : {gpus}" in preview.output
-    assert "+ 7 to create" in preview.output
+    assert f"gpus        : {gpus}" in preview.output
+    assert "+ 9 to create" in preview.output
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def test_the_dev_fleet_serves_and_its_key_is_nowhere_in_plain_text(
     fleet = stack.resources()
     del fleet["fleet-dev"]
     statuses = {name: resource["outputs"]["status"] for name, resource in fleet.items()}
-    assert statuses == dict.fromkeys(SERVICES, "READY")
+    assert statuses == dict.fromkeys(RESOURCES, "READY")
     in_cluster = subprocess.run(
         ["kubectl", "get", "all,networkpolicies", "--namespace", namespace, "--output", "yaml"],
         env=stack.environment,
@@ -69,7 +71,7 @@ def test_the_dev_fleet_serves_and_its_key_is_nowhere_in_plain_text(
         check=True,
     ).stdout
     assert "planted-s3cr3t" not in printed + str(stack.export()) + in_cluster
-    assert "7 unchanged" in stack.up().output
+    assert "9 unchanged" in stack.up().output
     stack.destroy()
 
 

@@ -25,6 +25,7 @@ from modelfleet.codegen.shapes import (
     described,
     models_under,
 )
+from modelfleet.spec.routing import ServiceReference
 
 _HEADER = '''\
 # Generated from the models in modelfleet.spec. Do not edit; run `make generate`.
@@ -39,9 +40,12 @@ replaced with downtime) or replace (a new resource).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import pulumi
+
+if TYPE_CHECKING:
+    from modelfleet.resources import ModelService
 '''
 
 _WIDTH = 95
@@ -107,7 +111,9 @@ def _annotation(shape: Shape) -> str:
         case Words(words):
             return f"Literal[{', '.join(map(repr, words))}]"
         case Nested(model):
-            return args_name(model)
+            # Where a service is referred to, a program passes the resource itself.
+            resource = "ModelService | " if model is ServiceReference else ""
+            return f"{resource}{args_name(model)}"
         case ListOf(item):
             return f"Sequence[pulumi.Input[{_annotation(item)}]]"
         case MapOf(key, value):
