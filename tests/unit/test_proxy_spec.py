@@ -187,7 +187,7 @@ def test_a_name_in_the_wrong_place_is_sent_to_its_own(
 class _NamesAsText(ast.NodeTransformer):
     """What a program passes as a resource is named instead."""
 
-    def visit_Name(self, node: ast.Name) -> ast.Constant:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> ast.Constant:
         return ast.Constant(node.id)
 
 
