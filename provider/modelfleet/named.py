@@ -124,23 +124,23 @@ def _recorded(objects: Sequence[Object], *, kind: str) -> list[Object]:
 def _the_one(address: Address, found: Sequence[Object]) -> Object:
     if len(found) > 1:
         raise ConfigError(
-            f"{address} is there several times: {_called(found)}.",
+            f"{address} is there several times: {_called(address, found)}.",
             hint="Say which one is meant, as it is called here.",
         )
     return found[0]
 
 
-def _called(objects: Sequence[Object]) -> str:
-    """Return how each of several can be asked for."""
-    return ", ".join(sorted(str(_address_of(obj)) for obj in objects))
-
-
-def _address_of(primary: Object) -> Address:
-    metadata = primary["metadata"]
-    if not is_recorded(primary):
-        return Address(metadata["name"], metadata["namespace"])
-    name = (metadata.get("labels") or {}).get(labels.NAME, metadata["name"])
-    return Address(name, metadata["namespace"], kind_of(primary))
+def _called(address: Address, found: Sequence[Object]) -> str:
+    """Return how each of several that are called so can be asked for."""
+    each = [
+        Address(
+            address.name,
+            str(obj["metadata"]["namespace"]),
+            kind_of(obj) if is_recorded(obj) else None,
+        )
+        for obj in found
+    ]
+    return ", ".join(map(str, sorted(each, key=lambda one: (one.namespace, one.kind))))
 
 
 def _missing(address: Address, found: _Found, *, kinds: str, hint: str) -> NotFoundError:
@@ -149,18 +149,20 @@ def _missing(address: Address, found: _Found, *, kinds: str, hint: str) -> NotFo
     if found.is_blind:
         cause += _BLIND
     if found.namesakes:
-        hint = f"There is {_called(found.namesakes)}."
+        hint = f"There is {_called(address, found.namesakes)}."
     return NotFoundError(address.name, cause, hint=hint)
 
 
 def _of_others(deployment: Object) -> NotFoundError:
     subject = str(ref_of(deployment))
     if is_recorded(deployment):
-        address = _address_of(deployment)
+        address = Address(
+            str(deployment["metadata"]["labels"].get(labels.NAME)),
+            deployment["metadata"]["namespace"],
+            kind_of(deployment),
+        )
         return NotFoundError(
-            subject,
-            f"is a part of {address.kind} {address.namespace}/{address.name}",
-            hint=f"Say {address}.",
+            subject, f"is a part of {address.kind} {address.name}", hint=f"Say {address}."
         )
     return NotFoundError(
         subject,

@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 from modelfleet.adapters.cli.main import app
 from modelfleet.cluster.client import Client
 from modelfleet.errors import NotReadyError
-from modelfleet.fleet import Fleet
+from modelfleet.fleet import Address, Fleet
 from modelfleet.reach import reached, target_of
 
 pytestmark = pytest.mark.xdist_group("forwarding")
@@ -145,7 +145,10 @@ def test_an_engine_that_asks_for_a_key_is_given_it_and_the_lack_of_it_explained(
         ("stopped", "nobody answers, it is STOPPED. It is stopped: deployment.replicas is 0."),
         ("embedder", "does not chat: its model_type is text-embedding. It answers at /v1/embed"),
         ("silent", f"nothing listens on port {NOBODY} in it. Its engine is starting, has crashed"),
-        ("nobody", "ModelService nobody: there is none in any namespace (external services cannot"),
+        (
+            "nobody",
+            "nobody: no ModelService or ModelProxy is called so in any namespace (external serv",
+        ),
     ],
 )
 def test_who_cannot_answer_is_told_with_the_reason(
@@ -267,15 +270,17 @@ async def test_the_role_for_people_who_chat_grants_exactly_what_is_asked_for(
 ) -> None:
     client = Client.connect(kubeconfig=str(forwarding.chat_kubeconfig))
     try:
-        async with reached(client, await target_of(client, "qwen")) as endpoint:
+        async with reached(client, await target_of(client, Address("qwen"))) as endpoint:
             assert endpoint.base_url.startswith("http://127.0.0.1:")
         with pytest.raises(NotReadyError):
-            async with reached(client, await target_of(client, "stopped")):
+            async with reached(client, await target_of(client, Address("stopped"))):
                 pass
         asked = set(client.requests)
     finally:
         await client.aclose()
-    assert asked == {
+    # External services are looked for as well, without the right to it in vain.
+    assert "list secrets" in asked
+    assert asked - {"list secrets"} == {
         "list deployments",
         "list pods",
         "list replicasets",
@@ -289,7 +294,7 @@ async def test_the_role_for_people_who_chat_grants_exactly_what_is_asked_for(
         for verb in rule["verbs"]
     }
     ways = {("get", "pods/portforward"), ("create", "pods/portforward")}
-    plain = {tuple(each.split()) for each in asked - {"reach pods"}}
+    plain = {tuple(each.split()) for each in asked - {"reach pods", "list secrets"}}
     assert granted == plain | ways
 
 

@@ -88,8 +88,8 @@ def test_who_types_the_name_again_deletes_it_and_is_told_what_goes(
     ]
     assert "hush-hush" not in ran.out + ran.err
     assert left(asked, namespace) == []
-    assert cli.printed("ls", "-n", namespace) == "No ModelServices.\n"
-    assert "no service is called so" in cli.refused("delete", service, "--yes")
+    assert cli.printed("ls", "-n", namespace) == "No ModelServices and no ModelProxies.\n"
+    assert "no ModelService or ModelProxy is called so" in cli.refused("delete", service, "--yes")
 
 
 @pytest.mark.parametrize("typed", ["yes\n", "\n", "", "qwe\n"])

@@ -66,5 +66,5 @@ def test_services_are_shown_as_json_for_programs(fleet_kubeconfig: Path, service
 
 
 def test_a_cluster_without_services_says_so(fleet_kubeconfig: Path, namespace: str) -> None:
-    assert ls(fleet_kubeconfig, "-n", namespace) == "No ModelServices.\n"
+    assert ls(fleet_kubeconfig, "-n", namespace) == "No ModelServices and no ModelProxies.\n"
     assert json.loads(ls(fleet_kubeconfig, "-n", namespace, "-o", "json")) == []

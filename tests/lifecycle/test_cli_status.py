@@ -36,8 +36,8 @@ READERS: Mapping[str, Any] = {
     "rules": [
         {"apiGroups": [group], "resources": resources, "verbs": [verb]}
         for group, verb, resources in (
-            ("apps", "list", ["deployments", "replicasets"]),
-            ("", "list", ["services", "persistentvolumeclaims", "pods", "events"]),
+            ("apps", "list", ["deployments", "replicasets", "statefulsets"]),
+            ("", "list", ["services", "configmaps", "persistentvolumeclaims", "pods", "events"]),
             ("", "get", ["pods/log", "namespaces"]),
             ("networking.k8s.io", "list", ["networkpolicies"]),
             ("policy", "list", ["poddisruptionbudgets"]),
@@ -305,8 +305,8 @@ def test_who_may_read_one_namespace_is_told_of_a_service_there(
 
 def test_a_name_that_nothing_has_is_not_found(cli: CommandLine, namespace: str) -> None:
     assert cli.refused("status", "absent", "-n", namespace) == (
-        f"ModelService absent: no service is called so in namespace {namespace}. modelfleet ls "
-        "lists the services there are."
+        f"absent: no ModelService or ModelProxy is called so in namespace {namespace}. "
+        "modelfleet ls lists those there are."
     )
 
 
@@ -320,15 +320,16 @@ def test_a_deployment_of_others_is_not_taken_for_a_service(
         )
 
 
-def test_a_name_in_several_namespaces_is_asked_for_with_one(
+def test_a_name_in_several_namespaces_is_told_with_how_to_call_each(
     cli: CommandLine, fleet_kubeconfig: Path, space: str, namespace: str
 ) -> None:
     name = f"twice-{uuid.uuid4().hex[:6]}"
     declared = [named(name, external(each)) for each in (space, namespace)]
     applied(fleet_kubeconfig, *declared)
-    spaces = ", ".join(sorted((space, namespace)))
+    called = ", ".join(f"service/{each}/{name}" for each in sorted((space, namespace)))
     for verb in ("status", "logs", "delete"):
         assert cli.refused(verb, name) == (
-            f"{name} is there several times, in {spaces}. Say which one is meant, with --namespace."
+            f"{name} is there several times: {called}. Say which one is meant, as it is called "
+            "here."
         )
     assert cli.run("status", name, "-n", space).code == 0

@@ -95,8 +95,8 @@ def test_an_external_service_is_found_by_its_own_name(
 
 def test_a_missing_name_says_where_was_looked(refused: Callable[..., str], namespace: str) -> None:
     assert refused("nothing-is-called-so") == (
-        "error: ModelService nothing-is-called-so: no service and no Deployment is called so in "
-        "any namespace. modelfleet ls lists the services there are, kubectl get deployments -A "
+        "error: nothing-is-called-so: no ModelService, ModelProxy or Deployment is called so in "
+        "any namespace. modelfleet ls lists what modelfleet has made, kubectl get deployments -A "
         "the rest."
     )
     assert f"called so in namespace {namespace}. " in refused("absent", "-n", namespace)
@@ -115,8 +115,8 @@ def test_a_name_in_several_namespaces_says_in_which(
         copy["metadata"]["name"] = name
         plane_api.send("POST", f"/api/v1/namespaces/{space}/secrets", json=copy)
     assert refused(f"only-{services}") == (
-        f"error: only-{services} is there several times, in {services}, {other}. Say which one is "
-        "meant, with --namespace."
+        f"error: only-{services} is there several times: service/{services}/only-{services}, "
+        f"service/{other}/only-{services}. Say which one is meant, as it is called here."
     )
     plane_api.send("DELETE", f"/api/v1/namespaces/{other}")
 
