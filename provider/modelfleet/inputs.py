@@ -648,7 +648,7 @@ class ModelProxyArgs(TypedDict, total=False):
     """Cores of each replica. More than 0, at most 256. Default: 2. Change: rolling."""
 
     memory: pulumi.Input[int | None]
-    """Memory of each replica, in MiB. At least 512, at most 1048576. Default: 4096. Change:
+    """Memory of each replica, in MiB. At least 1, at most 1048576. Default: 4096. Change:
     rolling.
     """
 

@@ -75,7 +75,7 @@ def test_the_declaration_is_left_as_it_is() -> None:
         ({"model_proxy_name": "g"}, "model_proxy_name: must have at least 2 characters"),
         ({"model_proxy_name": "g" * 58}, "model_proxy_name: must have at most 57 characters"),
         ({"memory": "4Gi"}, "memory: must be a number without a unit, not 4Gi"),
-        ({"memory": 100}, "memory: must be at least 512"),
+        ({"memory": 4}, "memory: is 4 MiB, and with cpu 2 its 1 process needs 768 MiB"),
         ({"cpu": 0}, "cpu: must be more than 0"),
         ({"replicas": -1}, "replicas: must be at least 0"),
         ({"litellm_version": "latest"}, "litellm_version: must be a release of LiteLLM such as"),

@@ -176,7 +176,7 @@ class ModelProxySpec(SpecModel):
     replicas: Int = declared(1, change=IN_PLACE, doc="Pods; 0 = stopped.", ge=0, le=1000)
     cpu: Number = declared(2, change=ROLLING, doc="Cores of each replica.", gt=0, le=256)
     memory: Int = declared(
-        4096, change=ROLLING, doc="Memory of each replica, in MiB.", ge=512, le=1_048_576
+        4096, change=ROLLING, doc="Memory of each replica, in MiB.", ge=1, le=1_048_576
     )
     litellm_version: LiteLLMVersion | None = declared(
         None,

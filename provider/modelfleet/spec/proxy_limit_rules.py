@@ -102,8 +102,8 @@ def _memory_is_enough_for_its_processes(*values: Any) -> Problems:
         need = "process needs" if workers == 1 else "processes, one for every whole core, need"
         yield Problem(
             "memory",
-            f"is {memory:g} MiB, and with cpu {cpu:g} its {workers} {need} {least}; raise memory "
-            "or lower cpu",
+            f"is {memory:g} MiB, and with cpu {cpu:g} its {workers} {need} {least} MiB; raise "
+            "memory or lower cpu",
         )
 
 
