@@ -71,17 +71,10 @@ def installed_packages(name: str, *, requirements: Path, version: str, progress:
 
 def _install(requirements: Path, *, target: Path, version: str, work: Work) -> None:
     wheels = ["--python-version", version, "--only-binary", ":all:", "--no-deps"]
+    pinned = ["--require-hashes", "-r", str(requirements)]
     work.run(
-        [
-            *installer(),
-            "--target",
-            str(target),
-            *wheels,
-            "--require-hashes",
-            "-r",
-            str(requirements),
-        ],
-        # Files of our own, not links to those of uv's cache: a chmod is not to reach them.
+        [*installer(), "--target", str(target), *wheels, *pinned],
+        # Files of our own, not links to those of uv's cache, which other environments share.
         environ={"UV_LINK_MODE": "copy"},
         hint=FETCH_HINT,
     )
