@@ -30,7 +30,6 @@ from modelfleet.cluster.records import (
 from modelfleet.errors import ConfigError
 from modelfleet.gateway.keys_file import KeyEntries
 from modelfleet.render import (
-    RENDERER_VERSION,
     Address,
     Identity,
     claim_ref_of,
@@ -77,8 +76,8 @@ class Desired:
     ``cluster_uid``, where known, must be that of the cluster. ``prior`` is the spec in force, None
     where this creates the resource: what ``spec`` no longer has of it is removed, and
     ``wait.on_failure: rollback`` returns to it. Pods are made by ``renderer_version``, and those of
-    ``prior`` by ``prior_renderer_version``. ``keys`` are those of a proxy that were generated, and
-    ``prior_keys`` those in force.
+    ``prior`` by ``prior_renderer_version``, 0 being the newest. ``keys`` are those of a proxy that
+    were generated, and ``prior_keys`` those in force.
     """
 
     spec: ResourceSpec
@@ -88,10 +87,15 @@ class Desired:
     former_owner: str | None = None
     cluster_uid: str = ""
     prior: ResourceSpec | None = None
-    renderer_version: int = RENDERER_VERSION
-    prior_renderer_version: int = RENDERER_VERSION
+    renderer_version: int = 0
+    prior_renderer_version: int = 0
     keys: KeyEntries = ()
     prior_keys: KeyEntries = ()
+
+    def __post_init__(self) -> None:
+        """Fill in the newest renderer of the resource's type where none is named."""
+        for name in ("renderer_version", "prior_renderer_version"):
+            object.__setattr__(self, name, getattr(self, name) or self.of.renderer_version)
 
     @property
     def of(self) -> ResourceType:
@@ -165,6 +169,18 @@ class Desired:
         if isinstance(self.spec, ModelProxySpec):
             return self.refs
         return [*self._refs(hosted=not self.spec.hosted), *self.refs]
+
+    @property
+    def lingering_refs(self) -> list[Ref]:
+        """Return what it no longer has and its former pods need while they serve: their Redis."""
+        spec, prior = self.spec, self.prior
+        if not isinstance(spec, ModelProxySpec) or not isinstance(prior, ModelProxySpec):
+            return []
+        had, has = (each.redis is not None and each.redis.managed for each in (prior, spec))
+        if has or not had:
+            return []
+        name = labels.redis_name(spec.name)
+        return [ref for ref in self.refs if ref.name == name]
 
     @property
     def taken_back(self) -> Desired | None:

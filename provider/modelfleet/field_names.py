@@ -20,9 +20,14 @@ def field_names_of(spec: ResourceSpec) -> FieldNames:
 
 
 def _of_a_proxy(spec: ModelProxySpec) -> FieldNames:
-    secrets = {labels.proxy_object_name(spec.name): "api_keys"}
+    secrets = {
+        labels.proxy_object_name(spec.name): "api_keys",
+        labels.redis_name(spec.name): "redis",
+    }
     if spec.credential_name is not None:
         secrets[secret_name_and_key(spec.credential_name)[0]] = "credential_name"
+    if spec.redis is not None and spec.redis.credential_name is not None:
+        secrets[secret_name_and_key(spec.redis.credential_name)[0]] = "redis.credential_name"
     for route in routes_of(spec).values():
         for upstream in route.upstreams:
             if upstream.credential_name is not None:
@@ -37,14 +42,53 @@ def _of_a_proxy(spec: ModelProxySpec) -> FieldNames:
         image_version="image" if spec.image else "litellm_version",
         storage="redis.storage_gib",
         model=config,
-        command=config,
-        args=config,
+        # What it runs and how is not declared; an image without LiteLLM is what goes wrong.
+        command="image",
+        args="image",
         env=config,
         startup="wait.timeout_seconds",
-        probes=config,
-        port=config,
+        probes="image",
+        port="image",
         strategy="replicas",
+        node_selector="replicas",
+        tolerations="replicas",
+        affinity="replicas",
+        priority_class="replicas",
+        runtime_class="image",
+        service_account="image",
+        queue="replicas",
+        pod_overrides=config,
         of_secret=secrets,
+    )
+
+
+def redis_field_names_of(spec: ModelProxySpec) -> FieldNames:
+    """Return the fields that messages about the pod of a managed Redis name."""
+    redis = "redis"
+    return FieldNames(
+        replicas=redis,
+        cpu=redis,
+        memory=redis,
+        image="redis.image",
+        image_version="redis.image",
+        storage="redis.storage_class",
+        model="redis.storage_class",
+        command="redis.image",
+        args="redis.image",
+        env=redis,
+        startup="wait.timeout_seconds",
+        probes="redis.image",
+        port="redis.image",
+        strategy=redis,
+        node_selector=redis,
+        tolerations=redis,
+        affinity=redis,
+        priority_class=redis,
+        runtime_class=redis,
+        service_account=redis,
+        queue=redis,
+        pod_overrides=redis,
+        of_secret={labels.redis_name(spec.name): redis},
     )
 
 

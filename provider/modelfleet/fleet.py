@@ -6,6 +6,7 @@ no command line and no HTTP: adapters translate to and from it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -16,13 +17,15 @@ from modelfleet.cluster.delete import delete_objects, is_anything_meant
 from modelfleet.cluster.live import LiveObjects, LiveServices
 from modelfleet.cluster.logs import LogLine, Notice, Wanted
 from modelfleet.cluster.mirror import Key
-from modelfleet.cluster.objects import DEPLOYMENT, Object, Ref, ref_of
+from modelfleet.cluster.objects import DEPLOYMENT, SECRET, Object, Ref, ref_of
 from modelfleet.cluster.ownership import belongs_to
 from modelfleet.cluster.readiness import Outcome
 from modelfleet.cluster.records import is_recorded, recorded_spec
 from modelfleet.desired import KIND, Desired, new_incarnation, protection_error
 from modelfleet.errors import ConflictError, NotReadyError
 from modelfleet.found import Found, declared_in, found_of
+from modelfleet.gateway_pods import GatewayPods
+from modelfleet.gateway_waiting import GatewayWaiting
 from modelfleet.named import Address, find_primary
 from modelfleet.plan import plan
 from modelfleet.prune import OWNED_KINDS, Orphan, orphans_of
@@ -62,9 +65,12 @@ __all__ = [
     "new_incarnation",
 ]
 
-_PROXIES: Final = (
-    f"{labels.MANAGED_BY}={labels.MANAGED_BY_VALUE},{labels.KIND}={ModelProxySpec.kind}"
-)
+_OURS: Final = f"{labels.MANAGED_BY}={labels.MANAGED_BY_VALUE}"
+_PROXIES: Final = f"{_OURS},{labels.KIND}={ModelProxySpec.kind}"
+_SERVICES: Final = f"{_OURS},{labels.KIND}={KIND}"
+
+_LOOKS_AT_USERS: Final = 5
+_SECONDS_BETWEEN_LOOKS: Final = 1.0
 
 
 class Fleet:
@@ -81,7 +87,16 @@ class Fleet:
         self._services = LiveServices(client)
         self._objects = LiveObjects(client, reversed(OWNED_KINDS))
         self._proxies = LiveObjects(client, [DEPLOYMENT], label_selector=_PROXIES)
-        self._writer = Writer(client, cluster, objects=self._objects, services=self._services)
+        self._callees = LiveObjects(client, [DEPLOYMENT, SECRET], label_selector=_SERVICES)
+        self._gateway_pods = GatewayPods(client)
+        self._writer = Writer(
+            client,
+            cluster,
+            objects=self._objects,
+            callees=self._callees,
+            services=self._services,
+            gateways=GatewayWaiting(client, self._services, self._callees, self._gateway_pods),
+        )
 
     @property
     def client(self) -> Client:
@@ -93,6 +108,8 @@ class Fleet:
         await self._services.aclose()
         await self._objects.aclose()
         await self._proxies.aclose()
+        await self._callees.aclose()
+        await self._gateway_pods.aclose()
         await self._client.aclose()
 
     # -- apply -----------------------------------------------------------------------------
@@ -111,6 +128,7 @@ class Fleet:
         waited for, and what taking over objects of others does.
 
         Raises:
+            SpecError: it refers to what is not there; nothing was written.
             ClusterError: refused; nothing was written.
             NotReadyError: the service exists, but is not, or not yet, what is declared; or, where
                 it was ``taken_back``, is again what it was.
@@ -276,10 +294,7 @@ class Fleet:
             ConflictError: a proxy sends requests to it.
         """
         spec = desired.spec
-        users: list[str] = []
-        if spec.kind == KIND:
-            proxies = await self._proxies.read_all()
-            users = proxies_using(spec.namespace, spec.name, proxies=proxies)
+        users = await self._users(desired)
         # What a replacement under the same name has taken over is not deleted, so not protected.
         if not (spec.deletion_protection or users) or not await self._is_meant(desired):
             return
@@ -290,6 +305,21 @@ class Fleet:
             f"is used by ModelProxy {', '.join(users)}",
             hint="Take it out of the routes of those first, or delete them.",
         )
+
+    async def _users(self, desired: Desired) -> Sequence[str]:
+        """Return the proxies that call a service and are to stay.
+
+        A run that deletes both may begin with either: a proxy that names a service by plain text
+        does not tell the engine that it needs it. So that one is given time to begin to go.
+        """
+        users: Sequence[str] = ()
+        for look in range(_LOOKS_AT_USERS if desired.spec.kind == KIND else 0):
+            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS if look else 0)
+            proxies = await self._proxies.read_all()
+            users = proxies_using(desired.spec.namespace, desired.spec.name, proxies=proxies)
+            if not users:
+                break
+        return users
 
     async def _is_meant(self, desired: Desired) -> bool:
         """Return whether a deletion would find anything of this very creation."""

@@ -25,6 +25,8 @@ RECORD: Final = PREFIX + "record"
 URN: Final = PREFIX + "urn"
 ACCESS_NAME: Final = PREFIX + "access-name"
 SECRET_HASH: Final = PREFIX + "secret-hash"
+KEYS_HASH: Final = PREFIX + "keys-hash"
+"""On a gateway's pod: the keys it was told of last. A change has its kubelet bring them at once."""
 
 ENGINE_CONTAINER: Final = "engine"
 GATEWAY_CONTAINER: Final = "gateway"

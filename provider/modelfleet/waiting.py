@@ -18,6 +18,7 @@ from modelfleet.cluster.reasons import sentences
 from modelfleet.desired import Desired
 from modelfleet.errors import NotReadyError, ProviderBugError
 from modelfleet.field_names import field_names_of
+from modelfleet.resource_types import ResourceSpec
 
 SECONDS_BEYOND_STARTUP: Final = 120
 """What ``wait.timeout_seconds`` adds to ``startup_seconds`` when unset: scheduling and pulling."""
@@ -58,14 +59,13 @@ async def wait_until_ready(
     spec = desired.spec
     if not spec.hosted:
         raise ProviderBugError(f"{desired.subject} is external: there is nothing to wait for.")
-    seconds = timeout_seconds or spec.wait.timeout_seconds
-    seconds = seconds or spec.startup_seconds + SECONDS_BEYOND_STARTUP
+    seconds = timeout_seconds or seconds_to_wait(spec)
     try:
         outcome = await services.until(
             primary,
             partial(readiness, until=spec.wait.until, fields=field_names_of(spec)),
             timeout_seconds=seconds,
-            on_progress=_told(progress),
+            on_progress=told_to(progress),
         )
     finally:
         if progress is not None:
@@ -84,7 +84,13 @@ async def wait_until_ready(
     raise NotReadyError(desired.subject, (told, *sentences(reasons)), live=live)
 
 
-def _told(progress: Progress | None) -> Callable[[Waiting], None] | None:
+def seconds_to_wait(spec: ResourceSpec) -> float:
+    """Return how long an apply of ``spec`` waits until it is ready."""
+    return spec.wait.timeout_seconds or spec.startup_seconds + SECONDS_BEYOND_STARTUP
+
+
+def told_to(progress: Progress | None, *, what: str = "") -> Callable[[Waiting], None] | None:
+    """Return what tells ``progress`` of the first reason, ``what`` being waited for before it."""
     if progress is None:
         return None
-    return lambda waiting: progress(f"waiting: {waiting.reasons[0].text}")
+    return lambda waiting: progress(f"waiting: {what}{waiting.reasons[0].text}")

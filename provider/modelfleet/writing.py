@@ -6,6 +6,7 @@ verifies first that the cluster is the one that is meant.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -17,10 +18,13 @@ from modelfleet.cluster.delete import delete_objects
 from modelfleet.cluster.live import LiveObjects, LiveServices
 from modelfleet.cluster.objects import Object, Ref, ref_of
 from modelfleet.cluster.readiness import Outcome
-from modelfleet.desired import Desired, Kept, refuse_newer_record
+from modelfleet.desired import KIND, Desired, Kept, refuse_newer_record
 from modelfleet.errors import ClusterError, ConflictError, NotReadyError, UnavailableError
+from modelfleet.gateway_waiting import GatewayWaiting
+from modelfleet.prerequisites import refuse_missing_prerequisites
 from modelfleet.resource_types import ResourceSpec
-from modelfleet.waiting import Progress, wait_until_ready
+from modelfleet.spec.proxy import ModelProxySpec
+from modelfleet.waiting import Progress, seconds_to_wait, wait_until_ready
 
 OnFailure = Literal["keep", "rollback"]
 
@@ -32,13 +36,16 @@ SECONDS_TO_DELETE: Final = 120
 class Writer:
     """Writes to the cluster that goes by the name of ``cluster``.
 
-    ``objects`` is told of what was written, ``services`` is asked when a service is gone.
+    ``objects``, and ``callees``, the services that proxies may call, are told of what was written;
+    ``services`` is asked when a service is gone, and ``gateways`` when a proxy is ready.
     """
 
     client: Client
     cluster: str
     objects: LiveObjects
+    callees: LiveObjects
     services: LiveServices
+    gateways: GatewayWaiting
 
     async def apply(
         self,
@@ -52,23 +59,22 @@ class Writer:
 
         The rest is as ``Fleet.apply`` says.
         """
+        if isinstance(desired.spec, ModelProxySpec):
+            await verified_uid(self.client, desired.cluster_uid, cluster=self.cluster)
+            await refuse_missing_prerequisites(self.client, self.callees, desired.spec)
         written: list[Change] = []
         try:
             primary = await self._write(
                 desired, written=written, timeout_seconds=timeout_seconds, progress=progress
             )
             if not desired.spec.hosted or desired.spec.wait.until == "accepted":
-                await self._delete_former_variants(desired)
+                await self._delete_former(desired)
+                await self.gateways.until_keys_are_in_force(desired, written, progress=progress)
                 return primary, None
-            ready = await wait_until_ready(
-                self.client,
-                self.services,
-                desired,
-                primary,
-                timeout_seconds=timeout_seconds,
-                progress=progress,
+            ready = await self._ready(
+                desired, primary, written, timeout_seconds=timeout_seconds, progress=progress
             )
-            await self._delete_former_variants(desired)
+            await self._delete_former(desired)
             return ready
         except ClusterError as error:
             if not _is_half_done(error, written, desired=desired):
@@ -82,6 +88,41 @@ class Writer:
         if (on_failure or desired.spec.wait.on_failure) == "rollback":
             failure = await self._rolled_back(desired, failure, written=written)
         raise failure
+
+    async def _ready(
+        self,
+        desired: Desired,
+        primary: Object,
+        written: Sequence[Change],
+        *,
+        timeout_seconds: float | None,
+        progress: Progress | None,
+    ) -> tuple[Object, Outcome]:
+        """Wait until what was written is ready, a proxy's Redis and upstreams included."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + (timeout_seconds or seconds_to_wait(desired.spec))
+
+        def seconds_left() -> float:
+            return max(1.0, round(deadline - clock()))
+
+        if isinstance(desired.spec, ModelProxySpec):
+            await self.gateways.until_redis_is_ready(
+                desired, written, timeout_seconds=seconds_left(), progress=progress
+            )
+        live, outcome = await wait_until_ready(
+            self.client,
+            self.services,
+            desired,
+            primary,
+            timeout_seconds=seconds_left(),
+            progress=progress,
+        )
+        if isinstance(desired.spec, ModelProxySpec):
+            await self.gateways.until_keys_are_in_force(desired, written, progress=progress)
+            await self.gateways.until_upstreams_answer(
+                desired, live, timeout_seconds=seconds_left(), progress=progress
+            )
+        return live, outcome
 
     async def delete(self, desired: Desired, *, timeout_seconds: float | None = None) -> None:
         """Delete what this incarnation of the service owns, protected or not, and wait for that.
@@ -130,6 +171,8 @@ class Writer:
         def done(change: Change) -> None:
             written.append(change)
             self.objects.observe(change.live)
+            if desired.spec.kind == KIND:
+                self.callees.observe(change.live)
 
         objects = desired.objects(
             cluster_uid=await verified_uid(self.client, desired.cluster_uid, cluster=self.cluster),
@@ -149,19 +192,22 @@ class Writer:
             kept = {change.ref for change in changes}
             await delete_objects(
                 self.client,
-                [ref for ref in desired.all_refs if ref not in kept],
+                [ref for ref in desired.all_refs if ref not in {*kept, *desired.lingering_refs}],
                 owners=desired.ownership.owners,
                 incarnation=desired.incarnation,
             )
         return changes[-1].live
 
-    async def _delete_former_variants(self, desired: Desired) -> None:
-        """Delete the cache of another class or access mode, the configuration of former pods."""
-        if not desired.had_variants:
+    async def _delete_former(self, desired: Desired) -> None:
+        """Delete what former pods needed: another cache, their configuration, their Redis."""
+        refs = list(desired.lingering_refs)
+        if desired.had_variants:
+            refs += [ref for ref in await self._variants(desired) if ref != desired.variant_ref]
+        if not refs:
             return
         await delete_objects(
             self.client,
-            [ref for ref in await self._variants(desired) if ref != desired.variant_ref],
+            refs,
             owners=desired.ownership.owners,
             incarnation=desired.incarnation,
         )
@@ -183,7 +229,7 @@ class Writer:
                     told = "It was removed again."
                 else:
                     await self._write(before, written=[])
-                    await self._delete_former_variants(before)
+                    await self._delete_former(before)
                     told = "It was put back."
                 taken_back = True
             except (ClusterError, NotReadyError) as error:

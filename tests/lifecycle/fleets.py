@@ -9,6 +9,7 @@ from typing import Any
 from modelfleet import labels
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.objects import (
+    CONFIG_MAP,
     DEPLOYMENT,
     NETWORK_POLICY,
     PERSISTENT_VOLUME_CLAIM,
@@ -16,6 +17,7 @@ from modelfleet.cluster.objects import (
     POD_DISRUPTION_BUDGET,
     SECRET,
     SERVICE,
+    STATEFUL_SET,
     Object,
     Ref,
     ref_of,
@@ -29,10 +31,12 @@ from modelfleet.spec.merge import merged
 
 _OWNED = (
     SECRET,
+    CONFIG_MAP,
     PERSISTENT_VOLUME_CLAIM,
     NETWORK_POLICY,
     SERVICE,
     POD_DISRUPTION_BUDGET,
+    STATEFUL_SET,
     DEPLOYMENT,
 )
 
@@ -120,10 +124,10 @@ async def pods_in(client: Client, namespace: str) -> set[str]:
     return {pod["metadata"]["uid"] for pod in (await client.list(POD, namespace=namespace)).items}
 
 
-async def until_gone(client: Client, namespace: str) -> None:
+async def until_gone(client: Client, namespace: str, *, name: str = "qwen") -> None:
     """Wait until the garbage collector has let go of everything."""
     async with asyncio.timeout(30):
-        while await objects_in(client, namespace):  # noqa: ASYNC110 - a cluster, not a task
+        while await objects_in(client, namespace, name=name):  # noqa: ASYNC110 - a cluster, not a task
             await asyncio.sleep(0.05)
 
 
@@ -148,7 +152,7 @@ def _set_finalizers(api: Api, namespace: str, name: str, finalizers: list[str] |
 
 def writes(client: Client) -> dict[str, int]:
     """Return how many requests that write were sent, by verb and kind."""
-    reading = ("get", "list", "watch", "log")
+    reading = ("get", "list", "watch", "log", "reach")
     return {
         request: count
         for request, count in client.requests.items()

@@ -17,6 +17,7 @@ rendered) is none of this package's business, so nothing here imports those laye
     channels        a forwarded port's bytes as WebSocket messages  pure
     tunnel          one connection to a port of a pod               through the client
     port_forward    a port of a pod as a local port                 through the client
+    pod_requests    what a pod tells on such a port                 through the client
     managed_fields  who owns which field                            pure
     ownership       may we touch this object?                       pure
     apply, delete   objects of one resource, safely                 through the client
@@ -25,6 +26,7 @@ rendered) is none of this package's business, so nothing here imports those laye
     follow, watch   a live copy of a kind: one LIST, one WATCH      through the client
     live            services to wait for, resources to read         through watches
     readiness       ready, waiting or failed, and why               pure
+    set_readiness   the same of a StatefulSet                       pure
     diagnosis       what logs and events add to a failure           through the client
 
 ``readiness`` composes ``rollout``, ``revisions``, ``pod_state``, ``container_state``,

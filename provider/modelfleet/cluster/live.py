@@ -15,10 +15,10 @@ from typing import Any, Final, Protocol
 from modelfleet import labels
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.mirror import Key, key_of
-from modelfleet.cluster.objects import DEPLOYMENT, POD, REPLICA_SET, Kind, Object
+from modelfleet.cluster.objects import DEPLOYMENT, POD, REPLICA_SET, STATEFUL_SET, Kind, Object
 from modelfleet.cluster.reasons import Code, Outcome, Reason, Waiting
 from modelfleet.cluster.revisions import current_hash
-from modelfleet.cluster.slim import slim_deployment, slim_pod, slim_replica_set
+from modelfleet.cluster.slim import slim_deployment, slim_pod, slim_replica_set, whole
 from modelfleet.cluster.watch import SETTLE_SECONDS, SharedWatch
 
 _OURS: Final = f"{labels.MANAGED_BY}={labels.MANAGED_BY_VALUE}"
@@ -53,6 +53,7 @@ class LiveServices:
         self._deployments = followed(DEPLOYMENT, _OURS, slim_deployment)
         self._pods = followed(POD, _NAMED, slim_pod)
         self._replica_sets = followed(REPLICA_SET, _NAMED, slim_replica_set)
+        self._sets = followed(STATEFUL_SET, _OURS, whole)
 
     async def until(
         self,
@@ -68,32 +69,43 @@ class LiveServices:
         ever judged. ``on_progress`` is called whenever the reasons change. Raises UnavailableError
         when the server cannot be reached for a minute, and ForbiddenError.
         """
-        key, changed = key_of(applied), asyncio.Event()
-        deadline = asyncio.get_running_loop().time() + timeout_seconds
-        outcome: Outcome = Waiting(())
-        with ExitStack() as stack:
-            followed = [self._deployments, self._pods]
-            for watch in followed:
-                stack.enter_context(watch.interest(key, changed))
-            self._deployments.observe(applied)
-            while True:
-                changed.clear()
-                for watch in followed:
-                    watch.raise_failure()
-                if self._replica_sets not in followed and self._has_versions(applied, key):
-                    followed.append(self._replica_sets)
-                    stack.enter_context(self._replica_sets.interest(key, changed))
-                if all(watch.synced for watch in followed):
-                    last, outcome = outcome, self._evaluated(applied, key, evaluate)
-                    if not isinstance(outcome, Waiting):
-                        return outcome
-                    if on_progress is not None and outcome != last:
-                        on_progress(outcome)
-                try:
-                    async with asyncio.timeout_at(deadline):
-                        await changed.wait()
-                except TimeoutError:
-                    return _timed_out(outcome, followed)
+        key = key_of(applied)
+        versions: list[tuple[SharedWatch, Key]] = []
+
+        def followed() -> list[tuple[SharedWatch, Key]]:
+            if not versions and self._has_versions(applied, key):
+                versions.append((self._replica_sets, key))
+            return [(self._deployments, key), (self._pods, key), *versions]
+
+        def judged() -> Outcome:
+            return self._evaluated(applied, key, evaluate)
+
+        return await _until(
+            applied, followed, judged, timeout_seconds=timeout_seconds, on_progress=on_progress
+        )
+
+    async def until_set(
+        self,
+        applied: Object,
+        evaluate: Callable[[Object | None, Sequence[Object]], Outcome],
+        *,
+        pods: Key,
+        timeout_seconds: float,
+        on_progress: Callable[[Waiting], None] | None = None,
+    ) -> Outcome:
+        """Wait for a StatefulSet as :meth:`until` does; its pods are those of the key ``pods``."""
+        key, uid = key_of(applied), applied["metadata"]["uid"]
+
+        def followed() -> list[tuple[SharedWatch, Key]]:
+            return [(self._sets, key), (self._pods, pods)]
+
+        def judged() -> Outcome:
+            same = (each for each in self._sets.objects(key) if each["metadata"]["uid"] == uid)
+            return evaluate(next(same, None), self._pods.objects(pods))
+
+        return await _until(
+            applied, followed, judged, timeout_seconds=timeout_seconds, on_progress=on_progress
+        )
 
     async def until_gone(self, deployment: Object, *, timeout_seconds: float) -> Object | None:
         """Wait until that very Deployment (by UID) is no more; return what is left at the timeout.
@@ -103,8 +115,12 @@ class LiveServices:
         return await self._deployments.until_gone(deployment, timeout_seconds=timeout_seconds)
 
     def pods(self, applied: Object) -> tuple[Object, ...]:
-        """Return the pods of that Deployment's service as last heard of, for a diagnosis."""
+        """Return the pods of that Deployment's service as last heard of."""
         return self._pods.objects(key_of(applied))
+
+    def pods_of(self, key: Key) -> tuple[Object, ...]:
+        """Return the pods under that key as last heard of."""
+        return self._pods.objects(key)
 
     def status(self, applied: Object) -> Mapping[str, Any]:
         """Return the status of that Deployment as last heard of, empty where it is gone."""
@@ -113,7 +129,7 @@ class LiveServices:
 
     async def aclose(self) -> None:
         """End all watches. Whoever still waits gets UnavailableError."""
-        watches = (self._deployments, self._pods, self._replica_sets)
+        watches = (self._deployments, self._pods, self._replica_sets, self._sets)
         await asyncio.gather(*(watch.aclose() for watch in watches))
 
     def _evaluated(self, applied: Object, key: Key, evaluate: Evaluate) -> Outcome:
@@ -137,6 +153,47 @@ class LiveServices:
         uid = applied["metadata"]["uid"]
         same = (each for each in self._deployments.objects(key) if each["metadata"]["uid"] == uid)
         return next(same, None)
+
+
+async def _until(
+    applied: Object,
+    followed: Callable[[], Sequence[tuple[SharedWatch, Key]]],
+    judged: Callable[[], Outcome],
+    *,
+    timeout_seconds: float,
+    on_progress: Callable[[Waiting], None] | None,
+) -> Outcome:
+    """Wait until ``judged`` says Ready or Failed; at the timeout return the last Waiting.
+
+    It is asked on every change under the keys that are ``followed``, of which there may be more
+    with time. The first of them is told of ``applied``.
+    """
+    changed = asyncio.Event()
+    deadline = asyncio.get_running_loop().time() + timeout_seconds
+    outcome: Outcome = Waiting(())
+    entered: list[SharedWatch] = []
+    with ExitStack() as stack:
+        while True:
+            changed.clear()
+            for watch in entered:
+                watch.raise_failure()
+            while more := followed()[len(entered) :]:
+                watch, key = more[0]
+                stack.enter_context(watch.interest(key, changed))
+                if not entered:
+                    watch.observe(applied)
+                entered.append(watch)
+            if all(watch.synced for watch in entered):
+                last, outcome = outcome, judged()
+                if not isinstance(outcome, Waiting):
+                    return outcome
+                if on_progress is not None and outcome != last:
+                    on_progress(outcome)
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await changed.wait()
+            except TimeoutError:
+                return _timed_out(outcome, entered)
 
 
 def _timed_out(outcome: Outcome, followed: Iterable[SharedWatch]) -> Outcome:
