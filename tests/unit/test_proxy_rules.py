@@ -259,6 +259,10 @@ WRONG: list[Any] = [
         keyed(b={"key": KEY}, a={"key": KEY}),
         "api_keys.b.key: is the same key as that of a; give each caller its own",
     ),
+    (
+        proxy(credential_name="s", api_keys={"inbound": {"generate": {}}}),
+        "api_keys.inbound: is what usage calls the key of credential_name",
+    ),
     # guardrails
     (
         guarded(check_request=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from modelfleet.errors import Problem
@@ -11,6 +12,9 @@ from modelfleet.spec.tree import UNKNOWN, dotted
 
 _LEAST_CHARACTERS: Final = 16
 """Too many to try out for who can only ask the gateway; a short key is a guessable one."""
+
+_INBOUND: Final = "inbound"
+"""The gateway's word for whoever calls with the key of ``credential_name``."""
 
 
 @rule("api_keys", gaps=True)
@@ -51,6 +55,16 @@ def _two_keys_differ(keys: Any) -> Problems:
             )
 
 
+@rule("api_keys", "credential_name", gaps=True)
+def _usage_tells_keys_apart(keys: Any, credential_name: Any) -> Problems:
+    if credential_name in (None, UNKNOWN) or not isinstance(keys, Mapping) or _INBOUND not in keys:
+        return
+    yield Problem(
+        f"api_keys.{_INBOUND}",
+        "is what usage calls the key of credential_name; give this one another name",
+    )
+
+
 def _plain(key: Any) -> str | None:
     return None if key is None or key is UNKNOWN else str(key.get_secret_value())
 
@@ -59,4 +73,5 @@ KEY_RULES: Final[tuple[Rule, ...]] = (
     _a_key_is_given_or_made,
     _a_key_is_hard_to_guess_and_can_be_sent,
     _two_keys_differ,
+    _usage_tells_keys_apart,
 )
