@@ -379,6 +379,7 @@ def blocks(*cidrs: str) -> list[dict[str, Any]]:
     [
         ("http://vllm.far.svc:8000/v1", {"to": [namespace("far")]}),
         ("http://vllm.far.svc.cluster.local/v1", {"to": [namespace("far")]}),
+        ("http://VLLM.far.SVC./v1", {"to": [namespace("far")]}),
         ("http://vllm:8000", {"to": [namespace("models")]}),
         ("http://10.1.2.3:8000/v1", {"to": blocks("10.1.2.3/32"), "port": 8000}),
         ("http://[2001:db8::1]/v1", {"to": blocks("2001:db8::1/128"), "port": 80}),

@@ -166,6 +166,13 @@ def test_a_spec_cannot_be_changed() -> None:
             {"provider_settings": {"base_url": "https://user:pw@host/v1"}},
             "provider_settings.base_url: must be an http:// or https:// URL without credentials",
         ),
+        *(
+            (
+                {"provider_settings": {"base_url": base_url}},
+                "provider_settings.base_url: must have a host, and as a port, if any, a number",
+            )
+            for base_url in ("http://:80/v1", "http://x:port", "http://x:65536", "http://[::1/v1")
+        ),
     ],
 )
 def test_a_wrong_value_is_told_with_its_path_and_what_it_must_be(

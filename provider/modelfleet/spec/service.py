@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
-from pydantic import SecretStr
+from pydantic import AfterValidator, SecretStr
 
 from modelfleet.spec.deployment import DeploymentSpec
 from modelfleet.spec.fields import (
@@ -29,6 +30,18 @@ from modelfleet.spec.fields import (
 IN_PLACE = ChangeClass.IN_PLACE
 REPLACE = ChangeClass.REPLACE
 
+
+def _with_a_host(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        is_address = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise ValueError("must have a host, and as a port, if any, a number from 1 to 65535")
+    return url
+
+
 HttpUrl = Annotated[
     str,
     text(
@@ -36,6 +49,7 @@ HttpUrl = Annotated[
         says="must be an http:// or https:// URL without credentials, query or fragment",
         max_length=2048,
     ),
+    AfterValidator(_with_a_host),
 ]
 WorkspaceId = Annotated[
     str,

@@ -91,7 +91,8 @@ def _to_host(host: str, port: int, *, namespace: str) -> Rule:
     if (place := _namespace_of(host, namespace=namespace)) is not None:
         return {"to": [_in_namespace(place)]}
     try:
-        blocks = [f"{ip_address(host)}/{ip_address(host).max_prefixlen}"]
+        address = ip_address(host.partition("%")[0])
+        blocks = [f"{address}/{address.max_prefixlen}"]
     except ValueError:
         blocks = [*_EVERYWHERE]
     return {"to": [{"ipBlock": {"cidr": block}} for block in blocks], "ports": [_port(port)]}
@@ -99,6 +100,7 @@ def _to_host(host: str, port: int, *, namespace: str) -> Rule:
 
 def _namespace_of(host: str, *, namespace: str) -> str | None:
     """Return the namespace of the Service that ``host`` is the name of, None for other hosts."""
+    host = host.lower().rstrip(".")
     for suffix in _IN_CLUSTER:
         if host.endswith(suffix):
             return host.removesuffix(suffix).rpartition(".")[2]
