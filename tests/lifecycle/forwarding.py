@@ -11,12 +11,13 @@ import json
 import socketserver
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import pytest
 import yaml
@@ -30,6 +31,8 @@ DIGEST: Final = 7002
 SOURCE: Final = 7003
 SLOW: Final = 7004
 NOBODY: Final = 7005
+GATEWAY: Final = 4000
+GATEWAY_INSIDE: Final = 4001
 ENGINE: Final = 8000
 GUARDED_ENGINE: Final = 8001
 
@@ -39,23 +42,34 @@ THINKING_SECONDS: Final = 30.0
 API_KEY: Final = "not-a-real-key"
 
 
+@dataclass
+class GatewayScript:
+    """What ``GET`` of a path answers, each time anew; a path that is missing is not found."""
+
+    answers: dict[str, Callable[[], Any]] = field(default_factory=dict)
+    asked: Counter[str] = field(default_factory=Counter)
+
+
 @dataclass(frozen=True)
 class Forwarding:
     """The plane, and a user who may do what `modelfleet chat` needs, and no more.
 
-    ``servers`` are the ports of this machine that ports of pods lead to.
+    ``servers`` are the ports of this machine that ports of pods lead to. ``gateway`` is what every
+    gateway says on its internal port, by path, and in ``asked`` how often it was asked.
     """
 
     plane: Plane
     api: Api
     chat_kubeconfig: Path
     servers: Mapping[int, int]
+    gateway: GatewayScript
 
 
 @pytest.fixture(scope="session")
 def forwarding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forwarding]:
     """A plane with servers behind the ports of its pods."""
     folder = tmp_path_factory.mktemp("forwarding")
+    script = GatewayScript()
     with ExitStack() as stack:
         servers = {
             ECHO: stack.enter_context(_serving(_Echo)),
@@ -65,6 +79,8 @@ def forwarding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forwarding]
             NOBODY: 1,  # below what anybody gets by asking for a free port
             ENGINE: stack.enter_context(_answering(_Engine)),
             GUARDED_ENGINE: stack.enter_context(_answering(_GuardedEngine)),
+            GATEWAY: stack.enter_context(_answering(_Gateway)),
+            GATEWAY_INSIDE: stack.enter_context(_answering(_gateway_inside(script))),
         }
         forwards = [
             {"ports": [port], "target": {"address": "127.0.0.1", "port": target}}
@@ -86,7 +102,7 @@ def forwarding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forwarding]
         plane.up(gpus="l4-24gb:1x1", chaos=True, stage_files=[stages])
         api = stack.enter_context(plane.api())
         kubeconfig = least_kubeconfig(plane, api, folder, user="chatter", role="rbac-chat.yaml")
-        yield Forwarding(plane, api, kubeconfig, servers)
+        yield Forwarding(plane, api, kubeconfig, servers, script)
 
 
 @contextmanager
@@ -159,6 +175,7 @@ class _Engine(BaseHTTPRequestHandler):
     """
 
     protocol_version = "HTTP/1.1"
+    refused: ClassVar[Mapping[str, tuple[int, str, str, str]]] = {}
 
     def log_message(self, *_: object) -> None:
         pass
@@ -168,6 +185,12 @@ class _Engine(BaseHTTPRequestHandler):
         said = asked["messages"][-1]["content"]
         if self.refusal():
             self.answer(401, {"error": {"message": "Invalid API Key", "code": 401}})
+        elif said in self.refused:
+            status, code, message, retry_after = self.refused[said]
+            error = {"message": message, "type": "some_error", "param": None, "code": code}
+            self.answer(
+                status, {"error": error}, **({"Retry-After": retry_after} if retry_after else {})
+            )
         elif said == "too much":
             self.answer(400, {"error": {"message": "the context has 10 tokens", "code": 400}})
         elif asked.get("stream"):
@@ -196,9 +219,11 @@ class _Engine(BaseHTTPRequestHandler):
             "model": asked["model"],
         }
 
-    def answer(self, status: int, content: dict[str, Any]) -> None:
+    def answer(self, status: int, content: dict[str, Any], **headers: str) -> None:
         body = json.dumps(content).encode()
         self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -236,6 +261,39 @@ class _Engine(BaseHTTPRequestHandler):
 class _GuardedEngine(_Engine):
     def refusal(self) -> bool:
         return self.headers.get("Authorization") != f"Bearer {API_KEY}"
+
+
+class _Gateway(_Engine):
+    """Refuses as a gateway does, which one may ask it for."""
+
+    refused: ClassVar = {
+        "no key": (401, "missing_api_key", "No API key. Send one as a bearer.", ""),
+        "denied": (403, "model_access_denied", "This key is denied `chat`.", ""),
+        "unknown": (404, "model_not_found", "The model `x` does not exist.", ""),
+        "too often": (429, "model_rate_limit_exceeded", "60 requests in this minute.", "17"),
+        "no quota": (402, "insufficient_quota", "The quota is used up.", ""),
+        "nobody": (502, "bad_gateway", "No upstream of `chat` answers.", ""),
+    }
+
+
+def _gateway_inside(script: GatewayScript) -> type[BaseHTTPRequestHandler]:
+    class GatewayInside(BaseHTTPRequestHandler):
+        """The internal port of a gateway, as far as it is asked by whoever applies it."""
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            script.asked[self.path] += 1
+            answer = script.answers.get(self.path)
+            body = json.dumps(answer() if answer else {}).encode()
+            self.send_response(200 if answer else 404)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    return GatewayInside
 
 
 USAGE: Final = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}

@@ -19,11 +19,14 @@ import pytest
 from click.testing import Result
 from fleets import behaving, desired, external, hosted
 from forwarding import API_KEY, ENGINE, GUARDED_ENGINE, NOBODY, USAGE, Forwarding
+from proxies import desired as desired_proxy
+from proxies import proxy
 from rights import least_kubeconfig, shipped_role
 from typer.testing import CliRunner
 
 from modelfleet.adapters.cli.main import app
 from modelfleet.cluster.client import Client
+from modelfleet.cluster.objects import DEPLOYMENT, Ref
 from modelfleet.errors import NotReadyError
 from modelfleet.fleet import Address, Fleet
 from modelfleet.reach import reached, target_of
@@ -55,10 +58,37 @@ def services(forwarding: Forwarding) -> None:
         fleet = Fleet(Client.connect(kubeconfig=str(forwarding.plane.kubeconfig)))
         try:
             await asyncio.gather(*(fleet.apply(desired(each)) for each in declared))
+            await asyncio.gather(*(fleet.apply(desired_proxy(each)) for each in _proxies()))
+            await _ready(fleet, "front-proxy")
         finally:
             await fleet.aclose()
 
     asyncio.run(applied())
+
+
+def _proxies() -> list[dict[str, Any]]:
+    """Return proxies of which nobody asks whether their upstreams answer."""
+    embed = {"targets": [{"service": "embedder"}], "model_type": "text-embedding"}
+    chats = {"targets": [{"service": "qwen"}]}
+    routes = {
+        "front": {"only": chats, "embed": embed},
+        "twofold": {"first": chats, "second": chats},
+        "own": {"own": chats, "second": chats},
+        "embeds": {"embed": embed},
+    }
+    return [
+        proxy(NAMESPACE, model_proxy_name=name, routes=each, wait={"until": "accepted"})
+        for name, each in routes.items()
+    ]
+
+
+async def _ready(fleet: Fleet, deployment: str) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            live = await fleet.client.get(Ref(DEPLOYMENT, NAMESPACE, deployment))
+            if live and live["status"].get("readyReplicas"):
+                return
+            await asyncio.sleep(0.1)
 
 
 def _on_port(port: int) -> dict[str, Any]:
@@ -175,6 +205,49 @@ def test_what_the_engine_refuses_is_told_in_its_own_words(forwarding: Forwarding
 def test_wrong_usage_ends_with_2(forwarding: Forwarding) -> None:
     for arguments in (["qwen", "-o", "json"], ["qwen", " "], ["a/b/c", "hello"]):
         assert chat(forwarding, *arguments).exit_code == 2
+
+
+# proxies, whose gateways answer
+
+
+@pytest.mark.parametrize(("name", "model"), [("front", "only"), ("own", "own")])
+def test_a_proxy_is_asked_by_the_name_that_goes_before_the_others(
+    forwarding: Forwarding, name: str, model: str
+) -> None:
+    assert answer(forwarding, f"proxy/{name}", "hello") == f"user hello {model}\n"
+
+
+def test_a_proxy_of_several_routes_asks_which_one_is_meant(forwarding: Forwarding) -> None:
+    assert error(forwarding, "twofold", "hello") == (
+        "ModelProxy chat/twofold answers to several names: first, second. Say which one, with "
+        "--model."
+    )
+    assert answer(forwarding, "twofold", "hello", "--model", "second") == "user hello second\n"
+
+
+def test_a_proxy_that_only_embeds_does_not_chat(forwarding: Forwarding) -> None:
+    told = error(forwarding, "embeds", "hello")
+    assert told.startswith("ModelProxy chat/embeds does not chat: its model_type is text-embedding")
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("no key", "No API key. Send one as a bearer. Give one in MODELFLEET_API_KEY or with"),
+        ("denied", "This key is denied `chat`. Say another model with --model, or have api_keys"),
+        ("unknown", "The model `x` does not exist. It has only: say one with --model."),
+        ("too often", "60 requests in this minute. Ask again in 17 s."),
+        ("no quota", "its gateway refused: The quota is used up."),
+        ("nobody", "No upstream of `chat` answers. modelfleet status of the services behind it"),
+    ],
+)
+def test_what_a_gateway_refuses_is_told_in_its_words_with_what_to_do(
+    forwarding: Forwarding, monkeypatch: pytest.MonkeyPatch, said: str, told: str
+) -> None:
+    monkeypatch.setenv("MODELFLEET_API_KEY", API_KEY)
+    message = error(forwarding, "front", said)
+    assert message.startswith(f"ModelProxy chat/front: {told}")
+    assert API_KEY not in message
 
 
 # external services, which are kept in Secrets

@@ -135,6 +135,7 @@ def test_gpus_that_become_free_are_counted(cli: CommandLine, asked: Ask, namespa
     ran = cli.run("delete", f"{namespace}/qwen", "--yes", "--output", "json")
     assert ran.code == 0, ran
     assert json.loads(ran.out) == {
+        "kind": "ModelService",
         "namespace": namespace,
         "name": "qwen",
         "owner": OWNER,

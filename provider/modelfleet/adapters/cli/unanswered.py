@@ -84,7 +84,7 @@ def _refused_by_gateway(error: openai.APIStatusError, target: Target) -> Cluster
     if status in _UPSTREAM_STATUSES:
         hint = "modelfleet status of the services behind it says why."
         return UnavailableError(subject, said, status=status, hint=hint)
-    return ClusterError(subject, f"its gateway refused: {said}", status=status)
+    return ClusterError(subject, f"its gateway refused: {said}.", status=status)
 
 
 def _when(error: openai.APIStatusError) -> str:
