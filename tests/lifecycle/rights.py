@@ -41,14 +41,16 @@ def least_kubeconfig(
     folder: Path,
     *,
     user: str,
-    role: str = "rbac.yaml",
+    role: str | Mapping[str, Any] = "rbac.yaml",
     beside: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
-    """Return the kubeconfig of ``user``, whom ``api`` grants a shipped role and those ``beside``.
+    """Return the kubeconfig of ``user``, whom ``api`` grants ``role`` and those ``beside``.
 
+    ``role`` is a ClusterRole, or the file of one that ships with the project.
     Not the plane's limited user: others test what that one may not do.
     """
-    for granted in (shipped_role(role), *beside):
+    whole: Mapping[str, Any] = shipped_role(role) if isinstance(role, str) else role
+    for granted in [whole, *beside]:
         name = granted["metadata"]["name"]
         binding = {
             "apiVersion": "rbac.authorization.k8s.io/v1",
