@@ -23,4 +23,6 @@ def claimed_models(api: Api, *, namespace: str) -> Iterator[None]:
     api.send("POST", "/api/v1/persistentvolumes", json=volume)
     api.send("POST", f"/api/v1/namespaces/{namespace}/persistentvolumeclaims", json=claim)
     yield
+    claims = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims"
+    api.send("DELETE", f"{claims}/{claim['metadata']['name']}")
     api.send("DELETE", f"/api/v1/persistentvolumes/{name}")

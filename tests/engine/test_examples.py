@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from namespaces import make_namespace
 
 from documented import ROOT, Shell, blocks, copy_of_this_checkout
+from local_models import claimed_models
 from modelfleet.local import Plane
 from modelfleet.local.api import Api
 
@@ -23,15 +24,21 @@ EXAMPLES = sorted(
 )
 
 
+@pytest.fixture(scope="module")
+def claims(plane_api: Api) -> Iterator[None]:
+    """What `make up` leaves in the namespace of its services, beside those."""
+    with claimed_models(plane_api, namespace=make_namespace(plane_api, "models")):
+        yield
+
+
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_does_what_its_readme_says(
     example: str,
     tmp_path: Path,
     plane: Plane,
-    plane_api: Api,
+    claims: None,
     transcript: Callable[..., None],
 ) -> None:
-    make_namespace(plane_api, "models")
     clone = copy_of_this_checkout(tmp_path / "clone")
     commands = [
         command
