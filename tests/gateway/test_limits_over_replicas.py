@@ -100,6 +100,12 @@ def code_of(response: httpx.Response) -> str:
     return str(response.json()["error"]["code"])
 
 
+def is_redis_up(gateway: Gateway) -> bool:
+    lines = httpx.get(f"{gateway.internal_url}/metrics").text.splitlines()
+    (value,) = (line.split()[1] for line in lines if line.startswith("modelfleet_gateway_redis_up"))
+    return float(value) == 1
+
+
 def test_two_replicas_together_let_through_as_many_requests_as_declared(
     replicas: Replicas, stub: Stub
 ) -> None:
@@ -161,12 +167,15 @@ def test_while_redis_is_away_requests_with_limits_are_refused_or_counted_alone_a
         assert replicas.ask(replicas.closed, "free").status_code == 200
         assert replicas.ask(replicas.lenient, "alone").status_code == 200
         assert replicas.ask(replicas.lenient, "quota").status_code == 402  # as it was last seen
+        assert not is_redis_up(replicas.closed)
+        assert not is_redis_up(replicas.lenient)
     finally:
         server.start()
     for _ in patiently(30):
         if replicas.ask(replicas.closed, "alone").status_code == 200:
             break
     assert replicas.ask(replicas.closed, "quota").status_code == 402
+    assert is_redis_up(replicas.closed)
     for gateway in (replicas.closed, replicas.lenient):
         assert gateway.complaints.count("Redis is away") == 1
         assert server.password not in gateway.complaints

@@ -9,7 +9,6 @@ import pytest
 from modelfleet.gateway.app.concurrency import Slots, slots_of
 from modelfleet.gateway.app.counters import MemoryCounters
 from modelfleet.gateway.app.limits import Limiter, Scope, limiter_of
-from modelfleet.gateway.app.shared_counters import SharedCounters
 from modelfleet.gateway.app.windows import UNITS, bounds_of, seconds_left, window_index
 
 NOON = 1_795_262_400.0  # 2026-11-21T12:00:00Z
@@ -231,7 +230,7 @@ def test_limits_are_counted_in_redis_where_they_are_of_the_whole_proxy(
     redis: dict[str, object] | None, limit_scope: str, is_shared: bool
 ) -> None:
     limiter = limiter_of({"proxy": "ai/x", "redis": redis, "limit_scope": limit_scope})
-    assert isinstance(limiter._counters, SharedCounters) is is_shared
+    assert limiter.has_redis is is_shared
 
 
 def test_a_slot_is_free_again_when_it_is_given_back() -> None:

@@ -37,7 +37,6 @@ class Application:
         self, settings: Settings, gateway: Gateway, *, on_ready: Callable[[], None]
     ) -> None:
         self._records = RecordWriter()
-        self._metrics = Metrics()
         engine = Engine(settings, gateway)
         self._parts = Parts(
             settings=settings,
@@ -52,6 +51,7 @@ class Application:
                 if route.guardrail is not None
             },
         )
+        self._metrics = Metrics(has_redis=self._parts.limiter.has_redis)
         self._keyring = Keyring(
             settings.keys_file,
             inbound_file=settings.inbound_file if gateway.has_inbound_credential else None,
@@ -112,6 +112,7 @@ class Application:
             record.latency_ms = elapsed_ms(started_at)
             self._records.write(record)
             self._metrics.observe(record)
+            self._metrics.note_redis(is_up=not self._parts.limiter.is_away)
 
     async def _answer(
         self,

@@ -55,6 +55,11 @@ class Limiter:
         self._counters = MemoryCounters() if counters is None else counters
 
     @property
+    def has_redis(self) -> bool:
+        """Whether counts are kept in a Redis."""
+        return isinstance(self._counters, SharedCounters)
+
+    @property
     def is_away(self) -> bool:
         """Whether the Redis that counts are kept in failed when it was last asked."""
         return self._counters.is_away

@@ -20,9 +20,9 @@ _UPSTREAM_CODES = frozenset({"bad_gateway", "service_unavailable", "upstream_tim
 
 
 class Metrics:
-    """What the requests of this process add up to."""
+    """What the requests of this process add up to; ``has_redis``: whether limits count in one."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_redis: bool) -> None:
         self._requests = Counter(
             "modelfleet_gateway_requests",
             "Requests by access name, name of the key and HTTP status.",
@@ -61,6 +61,19 @@ class Metrics:
             "Requests under way.",
             multiprocess_mode="livesum",
         )
+        self._redis_up: Gauge | None = None
+        if has_redis:
+            self._redis_up = Gauge(
+                "modelfleet_gateway_redis_up",
+                "Whether the Redis that limits are counted in answered when it was last asked.",
+                multiprocess_mode="livemin",
+            )
+            self.note_redis(is_up=True)
+
+    def note_redis(self, *, is_up: bool) -> None:
+        """Tell how it was when it was last asked; nothing where there is none."""
+        if self._redis_up is not None:
+            self._redis_up.set(is_up)
 
     def observe(self, record: UsageRecord) -> None:
         """Count a request that is over."""
