@@ -50,7 +50,8 @@ def least_kubeconfig(
     Not the plane's limited user: others test what that one may not do.
     """
     whole: Mapping[str, Any] = shipped_role(role) if isinstance(role, str) else role
-    for granted in [whole, *beside]:
+    roles: list[Mapping[str, Any]] = [whole, *beside]
+    for granted in roles:
         name = granted["metadata"]["name"]
         binding = {
             "apiVersion": "rbac.authorization.k8s.io/v1",

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import proxies
 import pytest
 import yaml
 
@@ -22,8 +23,11 @@ ROLE: Final = Path(__file__).parents[2] / "docs" / "rbac.yaml"
 VERBS_OF_RBAC: Final[Mapping[str, tuple[str, ...]]] = {
     "apply": ("patch", "create"),
     "log": ("get",),
+    "reach": ("get", "create"),
 }
 """What the API server asks for where our verb has another name; else it has the same one."""
+
+SUBRESOURCES: Final[Mapping[str, str]] = {"log": "pods/log", "reach": "pods/portforward"}
 
 
 @pytest.fixture
@@ -60,6 +64,22 @@ def crashing(name: str) -> Desired:
     )
 
 
+async def live_as_a_gateway(fleet: Fleet) -> Desired:
+    """Do everything that is done for a proxy beside that; for its first Redis there is no disk."""
+    declared = proxies.proxy("models", "qwen", api_keys={"ci": {"key": "sk-not-a-real-key-01"}})
+    with_redis = {**declared, "redis": {"managed": True}, "wait": {"timeout_seconds": 2}}
+    first = proxies.desired(with_redis)
+    with pytest.raises(NotReadyError, match="Its Redis is not ready"):
+        await fleet.apply(first)
+    second = proxies.updated(first, declared)
+    await fleet.apply(second)
+    keys = {"ci": {"key": "sk-not-a-real-key-02"}}
+    third = proxies.updated(second, {**declared, "api_keys": keys})
+    await fleet.apply(third)
+    assert await fleet.drift(third)
+    return third
+
+
 async def live_and_die(fleet: Fleet) -> None:
     """Do everything a fleet can do, its failures included."""
     first = hosted("qwen", secret_env={"VLLM_API_KEY": "not-a-real-key"})
@@ -82,8 +102,9 @@ async def live_and_die(fleet: Fleet) -> None:
     with pytest.raises(NotReadyError, match="Last log lines"):
         await fleet.apply(crashing("broken"))
     assert await fleet.drift(rolled)
+    gateway = await live_as_a_gateway(fleet)
     assert await fleet.list()
-    for each in (rolled, external, cached):
+    for each in (gateway, rolled, external, cached):
         await fleet.delete(each)
 
 
@@ -92,7 +113,7 @@ def used(requests: Mapping[str, int]) -> set[tuple[str, str]]:
     pairs = set()
     for request in requests:
         verb, _, plural = request.partition(" ")
-        resource = "pods/log" if verb == "log" else plural
+        resource = SUBRESOURCES.get(verb, plural)
         pairs |= {(each, resource) for each in VERBS_OF_RBAC.get(verb, (verb,))}
     return pairs
 
