@@ -62,6 +62,7 @@ class Exchange:
         self._parts, self._caller = parts, caller
         self._record, self._head, self._started_at = record, head, started_at
         self._is_caller_gone = False
+        self._slots: tuple[str, ...] = ()
 
     async def run(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer the request. Raises GatewayError while it is refused, and CallerGoneError."""
@@ -75,10 +76,15 @@ class Exchange:
         names = ("proxy", f"route:{route.access_name}")
         if refusal := parts.slots.take(names):
             raise error_of(refusal)
+        self._slots = names
         try:
             await self._admitted(request, route, scope, receive, send)
         finally:
-            parts.slots.give_back(names)
+            self._give_back_slots()
+
+    def _give_back_slots(self) -> None:
+        names, self._slots = self._slots, ()
+        self._parts.slots.give_back(names)
 
     def _route(self, access_name: str) -> Route:
         route = self._parts.gateway.routes.get(access_name)
@@ -105,6 +111,16 @@ class Exchange:
             raise error_of(admission.refusal)
         if guardrail is not None and (blocked := await guardrail.refused_request(request.fields)):
             raise error_of(blocked)
+        is_settled = False
+
+        async def settle() -> None:
+            nonlocal is_settled
+            if not is_settled:
+                is_settled = True
+                self._give_back_slots()
+                self._record.usage = relay.usage()
+                await parts.limiter.settle(scopes, tokens=self._record.usage.total_tokens)
+
         relay = Relay(
             send,
             request,
@@ -113,12 +129,12 @@ class Exchange:
             record=self._record,
             guardrail=guardrail,
             started_at=self._started_at,
+            before_end=settle,
         )
         try:
             await self._ask(relay, request, route, scope, receive)
         finally:
-            self._record.usage = relay.usage()
-            await parts.limiter.settle(scopes, tokens=self._record.usage.total_tokens)
+            await settle()
 
     async def _ask(
         self, relay: Relay, request: Request, route: Route, scope: Message, receive: Receive

@@ -25,7 +25,12 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class Relay:
-    """``send`` is what LiteLLM sends to; ``finish`` is called when it has returned."""
+    """``send`` is what LiteLLM sends to; ``finish`` is called when it has returned.
+
+    ``before_end`` is awaited before the caller gets the end of its answer, when ``usage`` is known:
+    whoever asks again then finds its tokens counted, at any replica, and its slot free. It may be
+    called again.
+    """
 
     def __init__(
         self,
@@ -37,10 +42,11 @@ class Relay:
         record: UsageRecord,
         guardrail: Guardrail | None,
         started_at: float,
+        before_end: Callable[[], Awaitable[None]],
     ) -> None:
         self._send, self._request, self._route = outer_send, request, route
         self._outer, self._record, self._guardrail = head, record, guardrail
-        self._started_at = started_at
+        self._started_at, self._before_end = started_at, before_end
         self._held: list[bytes] = []
         self._events = EventStream(
             route, lacks_usage=request.lacks_usage, is_responses=request.path == "responses"
@@ -171,6 +177,9 @@ class Relay:
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def _part(self, data: bytes, *, is_last: bool) -> None:
+        # Clients stop at the last event, and do not wait for the end of the body.
+        if is_last or self._events.is_complete:
+            await self._before_end()
         if data or is_last:
             await self._send({"type": "http.response.body", "body": data, "more_body": not is_last})
         self.is_complete = self.is_complete or is_last
