@@ -166,4 +166,5 @@ def test_a_process_that_has_imported_nothing_finds_the_provider_of_every_state()
         check=True,
     ).stdout.splitlines()
     assert len(printed) > len(SERVICES)
-    assert set(printed) == {"modelfleet.adapters.dynamic.provider ModelServiceProvider"}
+    module = "modelfleet.adapters.dynamic.provider"
+    assert set(printed) == {f"{module} ModelServiceProvider", f"{module} ModelProxyProvider"}
