@@ -158,3 +158,35 @@ def test_what_is_missing_is_read_out_of_a_kubelets_message() -> None:
     assert missing.name == "absent"
     assert missing.told.startswith("Secret absent in the same namespace (kubernetes.core.v1.Secret")
     assert missing_config("no room left") is None
+
+
+GATEWAY = FieldNames(args="image", image="image", image_version="litellm_version")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("ModuleNotFoundError: No module named 'litellm'", "Correct litellm_version and image"),
+        (
+            "ImportError: cannot import name 'app' from 'litellm.proxy.proxy_server'",
+            "Correct litellm_version and image",
+        ),
+        ("OSError: [Errno 30] Read-only file system: '/app/x'", "it wants to write"),
+    ],
+)
+def test_what_keeps_a_gateway_from_starting_leads_to_its_image(line: str, words: str) -> None:
+    crash = Reason(
+        Code.CRASH_LOOP,
+        "Pod g-0: container gateway exits with code 1",
+        "image",
+        "",
+        "g-0",
+        "gateway",
+    )
+    lines = lines_of(f"Traceback (most recent call last):\n  File ...\n{line}\n")
+    found = explained(crash, lines, [], fields=GATEWAY)
+    assert found is not None
+    assert found.text.endswith(line)
+    assert found.field == "image"
+    assert words in found.hint
+    assert explained(crash, ["something else"], [], fields=GATEWAY) is None

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from modelfleet import labels
 from modelfleet.cluster.others_words import missing_config, short, telling
 from modelfleet.cluster.reasons import Code, FieldNames, Finding, Reason
 
@@ -146,9 +147,12 @@ def _image_pull(container: Container, fields: FieldNames) -> Finding:
         hint = "The registry is slow, limited or down; the node tries again."
         return Finding(Reason(Code.IMAGE_PULL, text, fields.image, hint))
     if _PULL_DENIED.search(cause):
+        account = f"{fields.service_account} names an account with"
+        if not fields.service_account:
+            account = "the default service account of the namespace has"
         hint = (
-            f"Check the name in {fields.image}, and that {fields.service_account} names an account "
-            "with an image pull secret for that registry."
+            f"Check the name in {fields.image}, and that {account} an image pull secret for that "
+            "registry."
         )
         return Finding(Reason(Code.IMAGE_PULL, text, fields.image, hint), fatal=True)
     if cause and (_PULL_ABSENT.search(cause) or container.waiting["reason"] in _NEVER_PULLED):
@@ -190,7 +194,8 @@ def _cannot_be_started(container: Container, fields: FieldNames) -> Finding:
         hint = f"Correct {fields.command}: the image must have that program."
     else:
         field = fields.command
-        hint = f"Check {fields.command}, {fields.image} and {fields.runtime_class}."
+        *most, last = dict.fromkeys((fields.command, fields.image, fields.runtime_class))
+        hint = f"Check {' and '.join(filter(None, (', '.join(most), last)))}."
     text = f"cannot start its {container.called}: {message}"
     again = container.restarts >= CRASHES_UNTIL_FAILED
     return Finding(Reason(code, text, field, hint), fatal=absent or again)
@@ -233,7 +238,10 @@ def _crashed(container: Container, fields: FieldNames) -> Finding:
         field, hint = fields.model, f"Check {fields.model} and its credentials."
     else:
         field = fields.args
+        is_model = container.name == labels.ENGINE_CONTAINER
         hint = f"Check {fields.args}, {fields.env} and the model."
+        if not is_model:
+            hint = f"See its log, and check {' and '.join(dict.fromkeys((field, fields.env)))}."
     text = f"{container.called} exits with code {code}, {times}"
     if container.running:
         text += ", runs again now"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from modelfleet import labels
 from modelfleet.cluster.reasons import Code, FieldNames, Reason
 
 LOG_LINES: Final = 8
@@ -73,11 +74,42 @@ def explained(
 def _failed_start(reason: Reason, lines: Sequence[str], fields: FieldNames) -> Reason | None:
     if reason.field != fields.args:
         return None  # an init container, a sidecar, a shell: none of them is an engine
+    if reason.container == labels.GATEWAY_CONTAINER:
+        return _gateway_failed(reason, lines, fields)
     for says, field, advise in _CAUSES:
         if line := next((line for line in lines if says(line, fields)), ""):
             name, text = field(fields), f"{reason.text}: {_cut(line)}"
             return replace(reason, text=text, field=name, hint=advise(name))
     return None
+
+
+def _gateway_failed(reason: Reason, lines: Sequence[str], fields: FieldNames) -> Reason | None:
+    """Return what kept a gateway from starting; a traceback says it in its last line."""
+    for says, advice in _GATEWAY_CAUSES:
+        if line := next((line for line in reversed(lines) if says.search(line)), ""):
+            text = f"{reason.text}: {_cut(line)}"
+            versions = " and ".join(dict.fromkeys((fields.image_version, fields.image)))
+            hint = advice.format(image=fields.image, versions=versions)
+            return replace(reason, text=text, field=fields.image, hint=hint)
+    return None
+
+
+_GATEWAY_CAUSES: Final = (
+    (
+        re.compile(r"No module named|cannot import name|has no attribute"),
+        "Correct {versions}: the image must have LiteLLM of a release that modelfleet knows, with "
+        "all of its proxy.",
+    ),
+    (
+        re.compile(r"gateway\.json has version"),
+        "Run `pulumi up` of its stack with one release of modelfleet: its files are of two.",
+    ),
+    (
+        re.compile(r"[Rr]ead-only file system|Permission denied"),
+        "Correct {image}: it wants to write, or to be root, and may do neither.",
+    ),
+)
+"""What to look for in a line, and what to do about that."""
 
 
 _CAUSES: Final[

@@ -13,7 +13,6 @@ import httpx
 
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.objects import Ref
-from modelfleet.cluster.port_forward import port_forward
 from modelfleet.errors import UnavailableError
 
 AT_ONCE: Final = 8
@@ -40,6 +39,9 @@ class PodRequests:
             NotFoundError: there is no such pod.
             UnavailableError: it cannot be reached, or does not answer with JSON.
         """
+        # Imported here: most commands ask no pod, and need not wait for the library of WebSockets.
+        from modelfleet.cluster.port_forward import port_forward
+
         async with self._turn, port_forward(self._client, pod, port=port) as forward:
             try:
                 response = await self._http.get(forward.url + path)

@@ -87,6 +87,8 @@ Outcome = Ready | Waiting | Failed
 class FieldNames:
     """Where in a declaration each cause is changed; the defaults are a ModelService's.
 
+    ``tolerations``, ``service_account``, ``cpu`` and ``memory`` are empty where nothing declares
+    them.
     ``of_secret`` names the field that refers to a Secret, by the Secret's name. ``model_path`` is
     no field, but what the path of the model begins with in its container, to know it in a log.
     """

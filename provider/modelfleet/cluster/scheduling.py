@@ -134,9 +134,8 @@ def _shortage(
         "memory": fields.memory,
         "ephemeral-storage": fields.storage,
     }.get(resource, fields.gpu_count)
-    return Obstacle(
-        0, nodes, phrase, field, f"Lower {field}, or add or free nodes with {resource}."
-    )
+    more = f"dd or free nodes with {resource}."
+    return Obstacle(0, nodes, phrase, field, f"Lower {field}, or a{more}" if field else f"A{more}")
 
 
 def _tainted(nodes: int, key: str, value: str, fields: FieldNames) -> Obstacle:
@@ -146,6 +145,8 @@ def _tainted(nodes: int, key: str, value: str, fields: FieldNames) -> Obstacle:
         return Obstacle(3, nodes, state, "", "Wait for the nodes, or mend them.")
     taint = f"{key}={value}" if value else key
     hint = f"Add a toleration of {taint} to {fields.tolerations} to use these nodes."
+    if not fields.tolerations:
+        hint = _NONE_TOLERATED
     return Obstacle(2, nodes, f"with taint {taint}", fields.tolerations, hint)
 
 
@@ -154,6 +155,8 @@ def _unknown_taints(nodes: int, _spec: Mapping[str, Any], fields: FieldNames) ->
         f"Compare {fields.tolerations} with the taints of the nodes (kubectl describe nodes), and "
         "look for nodes that are not ready."
     )
+    if not fields.tolerations:
+        hint = _NONE_TOLERATED
     phrase = "with taints that are not tolerated"
     return Obstacle(2, nodes, phrase, fields.tolerations, hint)
 
@@ -201,6 +204,7 @@ def _fixed(rank: int, phrase: str, field: str, hint: str) -> Callable[..., Obsta
     return build
 
 
+_NONE_TOLERATED: Final = "These pods tolerate no taints: add nodes without one, or take one off."
 _ASK_STORAGE: Final = "Check {field} and where its volume is."
 _ASK_CLASS: Final = (
     f"See why its claim is not bound (kubectl describe pvc): the {called('StorageClass')} that "
