@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from forwarding import forwarding
-from rights import CONFIG_MAPS, least_kubeconfig
+from rights import least_kubeconfig
 
 from modelfleet.cluster.client import Client
 from modelfleet.fleet import Fleet
@@ -59,14 +59,12 @@ def fleet_kubeconfig(
 
 @pytest.fixture(scope="session")
 def kubeconfig(plane: Plane, plane_api: Api, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The kubeconfig of a user who may do the same, and write ConfigMaps.
+    """The kubeconfig of another such user, for tests of what is below a fleet.
 
     So nothing of ours is the administrator unless a test says ``admin_kubeconfig``.
     """
     folder = tmp_path_factory.mktemp("client")
-    return least_kubeconfig(
-        plane, plane_api, folder, user="client-under-test", beside=[CONFIG_MAPS]
-    )
+    return least_kubeconfig(plane, plane_api, folder, user="client-under-test")
 
 
 @pytest.fixture(scope="session")

@@ -14,20 +14,6 @@ from modelfleet.local.api import Api
 
 DOCS = Path(__file__).parents[2] / "docs"
 
-CONFIG_MAPS = {
-    "apiVersion": "rbac.authorization.k8s.io/v1",
-    "kind": "ClusterRole",
-    "metadata": {"name": "config-maps-in-tests"},
-    "rules": [
-        {
-            "apiGroups": [""],
-            "resources": ["configmaps"],
-            "verbs": ["get", "list", "watch", "create", "patch", "delete"],
-        }
-    ],
-}
-"""ConfigMaps are no part of a service: tests of applying and watching use them as plain objects."""
-
 
 def shipped_role(file: str = "rbac.yaml") -> dict[str, Any]:
     """Return a ClusterRole that ships with the project."""

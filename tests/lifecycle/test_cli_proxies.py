@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -156,6 +157,15 @@ def test_a_proxy_is_told_to_programs_without_a_key_or_password(
     assert kept
     for secret in (KEY, MADE, sha256_of(KEY), kept):
         assert secret not in ran.out
+
+
+def test_the_gateways_of_a_proxy_are_heard_and_not_its_redis(cli: CommandLine, space: str) -> None:
+    deadline = time.monotonic() + 60
+    while (ran := cli.run("logs", f"proxy/{space}/gate", "-o", "json")).code or not ran.out:
+        assert time.monotonic() < deadline, ran
+    assert {json.loads(line)["pod"].rsplit("-", 2)[0] for line in ran.out.splitlines()} == {
+        "gate-proxy"
+    }
 
 
 def test_the_program_of_a_proxy_asks_for_its_key_and_warns_of_those_that_were_made(

@@ -6,6 +6,7 @@ Dimensions: does the state have the service x whose incarnation each of its obje
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -74,6 +75,78 @@ def found(objects: list[dict[str, Any]], *known: str) -> list[str]:
     """Return the orphans, where the state has ``known`` incarnations of models/qwen, if any."""
     state = {Key("models", "ModelService", "qwen"): set(known)} if known else {}
     return [f"{each.incarnation}: {each}" for each in orphans_of(objects, known=state)]
+
+
+def gateway(incarnation: str, *parts: str, **declared: Any) -> list[dict[str, Any]]:
+    """Return the Deployment of the proxy gate, and ``parts`` as ``kind suffix@incarnation``."""
+    content = {
+        "v": 1,
+        "cluster_uid": "c",
+        "incarnation": incarnation,
+        "schema_version": 1,
+        "renderer_version": 1,
+        "spec": declared,
+    }
+    volumes = [{"name": "files", "configMap": {"name": "gate-proxy-now"}}]
+    primary = part("Deployment", "-proxy", incarnation)
+    primary["metadata"]["annotations"][labels.RECORD] = json.dumps(content)
+    primary["spec"] = {"template": {"spec": {"volumes": volumes}}}
+    read = (re.fullmatch(r"(\w+) (\S+)@(\w+)", each) for each in parts)
+    return [*(part(*each.groups()) for each in read if each), primary]
+
+
+def part(kind: str, suffix: str, incarnation: str) -> dict[str, Any]:
+    return {
+        "apiVersion": {
+            "Deployment": "apps/v1",
+            "StatefulSet": "apps/v1",
+            "NetworkPolicy": "networking.k8s.io/v1",
+            "PodDisruptionBudget": "policy/v1",
+        }.get(kind, "v1"),
+        "kind": kind,
+        "metadata": {
+            "name": f"gate{suffix}",
+            "namespace": "models",
+            "labels": labels.object_labels(kind="ModelProxy", name="gate", owner="o"),
+            "annotations": {labels.INCARNATION: incarnation, labels.OWNER: "o"},
+        },
+    }
+
+
+def left_of(objects: list[dict[str, Any]]) -> list[str]:
+    """Return the names of what is left over where the state has creation 1 of the proxy."""
+    known = {Key("models", "ModelProxy", "gate"): {"1"}}
+    return [ref.name for each in orphans_of(objects, known=known) for ref in each.refs]
+
+
+def test_what_gateways_need_stays_though_an_interrupted_replacement_has_taken_it_over() -> None:
+    taken = ("Secret -proxy@2", "ConfigMap -proxy-now@2", "Service -proxy@2")
+    assert left_of(gateway("1", *taken)) == []
+    redis = ("Secret -redis@2", "NetworkPolicy -redis@2", "StatefulSet -redis@2")
+    assert left_of(gateway("1", *redis, redis={"managed": True})) == []
+    assert left_of(gateway("1", "PodDisruptionBudget -proxy@2", replicas=2)) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        ("ConfigMap -proxy-former@0", "gate-proxy-former"),
+        ("PodDisruptionBudget -proxy@0", "gate-proxy"),
+        ("Secret -redis@0", "gate-redis"),
+        ("StatefulSet -redis@0", "gate-redis"),
+    ],
+)
+def test_what_no_gateway_needs_is_left_over(part: str, name: str) -> None:
+    assert left_of(gateway("1", part)) == [name]
+
+
+def test_a_proxy_and_a_service_of_one_name_are_two_things() -> None:
+    objects = [*gateway("1", "Secret -proxy@1"), *whole("2", name="gate")]
+    known = {Key("models", "ModelService", "gate"): {"2"}}
+    (orphan,) = orphans_of(objects, known=known)
+    assert str(orphan) == (
+        "ModelProxy models/gate (Secret models/gate-proxy, Deployment models/gate-proxy)"
+    )
 
 
 def test_a_service_that_the_state_does_not_have_is_left_over_whole_in_the_order_of_an_apply() -> (
