@@ -1,0 +1,101 @@
+"""How the gateway's processes start, share their work and end: with gateways of their own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.gateway.running import Gateway, Json, Stub, patiently
+
+pytestmark = [pytest.mark.gateway, pytest.mark.xdist_group("gateway")]
+
+ASKED: Json = {"model": "chat", "messages": [{"role": "user", "content": "one two three"}]}
+
+
+def spec_for(stub: Stub) -> Json:
+    return {"routes": {"chat": {"targets": [{"base_url": stub.base_url, "model_name": "chat"}]}}}
+
+
+@contextlib.contextmanager
+def running(folder: Path, stub: Stub, **more: Any) -> Iterator[Gateway]:
+    gateway = Gateway(folder, spec_for(stub), **more)
+    try:
+        gateway.wait_until_ready()
+        yield gateway
+    finally:
+        gateway.close()
+
+
+@pytest.fixture(scope="module")
+def workers(running_stub: Stub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    def with_workers(configuration: Json) -> Json:
+        return {**configuration, "workers": 2}
+
+    folder = tmp_path_factory.mktemp("workers")
+    with running(folder, running_stub, changed=with_workers) as gateway:
+        yield gateway
+
+
+def ask(gateway: Gateway, **more: Any) -> httpx.Response:
+    url = f"{gateway.url}/v1/chat/completions"
+    return httpx.post(url, json={**ASKED, **more}, timeout=60)
+
+
+def test_a_proxy_without_keys_takes_any_key_or_none(workers: Gateway, stub: Stub) -> None:
+    assert ask(workers).status_code == 200
+    headers = {"authorization": "Bearer whatever"}
+    assert httpx.get(f"{workers.url}/v1/models", headers=headers).status_code == 200
+    assert {record["key_name"] for record in workers.records} == {""}
+    assert "whatever" not in workers.output
+
+
+def test_workers_share_one_port_and_count_together(workers: Gateway, stub: Stub) -> None:
+    before = len(workers.records)
+    with ThreadPoolExecutor(8) as executor:
+        replies = list(executor.map(lambda _: ask(workers), range(40)))
+    assert {reply.status_code for reply in replies} == {200}
+    records = [workers.record(reply.headers["x-request-id"]) for reply in replies]
+    assert {record["status"] for record in records} == {200}
+    assert len(workers.records) == before + 40
+    answered = sum(record["path"] == "chat/completions" for record in workers.records)
+    metrics = httpx.get(f"{workers.internal_url}/metrics").text
+    expected = 'modelfleet_gateway_requests_total{key="",model="chat",status="200"}'
+    assert f"{expected} {answered}.0" in metrics
+    assert "modelfleet_gateway_in_flight 0.0" in metrics
+
+
+def test_a_worker_that_dies_is_started_anew(workers: Gateway, stub: Stub) -> None:
+    first, second = workers.process.children()
+    first.kill()
+    assert any(not workers.is_ready for _ in patiently(10))
+    assert ask(workers).status_code == 200
+    workers.wait_until_ready()
+    now = [each.pid for each in workers.process.children()]
+    assert second.pid in now
+    assert (len(now), first.pid in now) == (2, False)
+    workers.process.terminate()
+    assert workers.process.wait(30) == 0
+
+
+def test_what_runs_is_finished_when_the_gateway_is_to_end(tmp_path: Path, stub: Stub) -> None:
+    with running(tmp_path, stub, environment={"MODELFLEET_DRAIN_SECONDS": "2"}) as gateway:
+        stub.tell(always={"event_delay_seconds": 0.8, "text": "a b c d"})
+        url = f"{gateway.url}/v1/chat/completions"
+        with httpx.stream("POST", url, json={**ASKED, "stream": True}, timeout=60) as reply:
+            lines = reply.iter_lines()
+            next(lines)
+            gateway.process.terminate()
+            assert any(not gateway.is_ready for _ in patiently(5))
+            # While it drains it still answers, and asks to connect elsewhere.
+            late = httpx.get(f"{gateway.url}/v1/models")
+            assert (late.status_code, late.headers["connection"]) == (200, "close")
+            rest = list(lines)
+        assert rest[-2:] == ["data: [DONE]", ""]
+        assert gateway.process.wait(30) == 0
+        assert gateway.records[-1]["status"] == 200
