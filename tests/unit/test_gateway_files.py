@@ -224,6 +224,8 @@ def test_answers_are_kept_in_the_redis_that_there_is() -> None:
         "host": "gate-redis.models.svc",
         "port": 6379,
         "password": "os.environ/MODELFLEET_REDIS_PASSWORD",
+        "socket_timeout": 1,
+        "socket_connect_timeout": 1,
         "mode": "default_off",
     }
     redis = {"host": "redis.example.org", "port": 6380, "tls": True}
@@ -233,6 +235,8 @@ def test_answers_are_kept_in_the_redis_that_there_is() -> None:
         "host": "redis.example.org",
         "port": 6380,
         "ssl": True,
+        "socket_timeout": 1,
+        "socket_connect_timeout": 1,
         "mode": "default_off",
     }
 

@@ -26,6 +26,10 @@ LITELLM_FILE: Final = "litellm.yaml"
 REDIS_PASSWORD_VARIABLE: Final = "MODELFLEET_REDIS_PASSWORD"  # noqa: S105 - a name
 """What the application sets to the password of Redis, as it does with credentials."""
 
+_REDIS_TIMEOUTS: Final = {"socket_timeout": 1, "socket_connect_timeout": 1}
+"""In seconds. LiteLLM asks often as it starts: with its own 5 s, a Redis that accepts connections and
+answers nothing kept it for two minutes. What takes longer is not worth having from a cache."""
+
 _FEWEST_FALLBACKS: Final = 5
 """How many LiteLLM tries where it is told nothing."""
 
@@ -136,7 +140,7 @@ def _cache_backend(spec: ModelProxySpec) -> dict[str, Any]:
     has_password = redis.managed or redis.credential_name is not None
     password = {"password": f"os.environ/{REDIS_PASSWORD_VARIABLE}"} if has_password else {}
     tls = {"ssl": True} if redis.tls and not redis.managed else {}
-    return {"type": "redis", "host": host, "port": port, **password, **tls}
+    return {"type": "redis", "host": host, "port": port, **password, **tls, **_REDIS_TIMEOUTS}
 
 
 _GENERAL: Final[Mapping[str, Any]] = {
