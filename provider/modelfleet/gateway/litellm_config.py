@@ -27,8 +27,8 @@ REDIS_PASSWORD_VARIABLE: Final = "MODELFLEET_REDIS_PASSWORD"  # noqa: S105 - a n
 """What the application sets to the password of Redis, as it does with credentials."""
 
 _REDIS_TIMEOUTS: Final = {"socket_timeout": 1, "socket_connect_timeout": 1}
-"""In seconds. LiteLLM asks often as it starts: with its own 5 s, a Redis that accepts connections and
-answers nothing kept it for two minutes. What takes longer is not worth having from a cache."""
+"""In seconds. LiteLLM asks often as it starts: with its own 5 s, a Redis that accepts connections
+and answers nothing kept it for two minutes. What takes longer is not worth having from a cache."""
 
 _FEWEST_FALLBACKS: Final = 5
 """How many LiteLLM tries where it is told nothing."""
