@@ -8,6 +8,7 @@ answers, no grant of the fallback's own is needed, as it is part of what the acc
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from fnmatch import translate
@@ -35,7 +36,7 @@ class Access:
     @cached_property
     def fingerprint(self) -> str:
         """The same for keys with the same rights: what a cached reply may be shared between."""
-        rights = "\n".join((*sorted(self.allow), "", *sorted(self.deny)))
+        rights = json.dumps([sorted(self.allow), sorted(self.deny)])
         return hashlib.sha256(rights.encode()).hexdigest()[:16]
 
 

@@ -46,7 +46,7 @@ class EventStream:
             data = self._pending + data
             self._pending = b""
         # One whole event is the rule.
-        if data.find(_END) == len(data) - 2:
+        if data.endswith(_END) and data.find(_END) == len(data) - len(_END):
             return self._event(data)
         *events, self._pending = data.replace(b"\r\n", b"\n").split(_END)
         return b"".join(self._event(event + _END) for event in events)
@@ -63,7 +63,7 @@ class EventStream:
         self.error = broken_off(message, self._route)
         fields = self.error.fields()
         if self._is_responses:
-            event = {"type": "error", **fields, "error": fields}
+            event = {**fields, "type": "error", "error": fields}
             return b"event: error\ndata: " + orjson.dumps(event) + _END
         return b"data: " + self.error.body() + _END
 
