@@ -6,6 +6,8 @@ each case its pods go on as if nothing had happened.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import subprocess
 from collections.abc import Callable, Iterator
@@ -13,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from declaring import external, hosted, program
+from declaring import external, hosted, program, proxy
 from looking import Namespace, owners, wait_until
 from namespaces import make_namespace
 
@@ -249,3 +251,46 @@ def test_of_secrets_an_import_says_only_that_there_are_some(
     assert here.versions().keys() == versions.keys()
     assert "2 unchanged" in second.up().output
     second.destroy()
+
+
+def test_a_key_that_was_made_is_made_anew_after_an_import_and_kept_from_then_on(
+    stack_factory: StackFactory, here: Namespace
+) -> None:
+    target = {"base_url": "https://llm.example.org/v1", "model_name": "m"}
+    front = proxy(
+        "front",
+        namespace=here.name,
+        routes={"chat": {"targets": [target]}},
+        api_keys={"team-a": {"generate": {}}},
+    )
+    first = stack_factory(program(front), project="a", cluster=True)
+    first.set_config("modelfleet:fleet", "acme")
+    first.up()
+    (before,) = key_hashes(here, "front")
+    pods = here.uids("replicasets")
+
+    second = stack_factory("", project="b", cluster=True)
+    second.set_config("modelfleet:fleet", "acme")
+    imported(second, "front", namespace=here.name)
+    assert (
+        "# Of the keys that modelfleet made (team-a)"
+        in (second.project / "__main__.py").read_text()
+    )
+    assert "1 to update" in second.preview().output
+    second.up()
+    (after,) = key_hashes(here, "front")
+    assert after != before
+    assert here.uids("replicasets") == pods
+    exported = json.loads(second.pulumi("stack", "export", "--show-secrets").stdout)
+    kept = exported["deployment"]["resources"][-1]["outputs"]["generated_keys"]
+    (made,) = json.loads(kept["plaintext"]).values()
+    assert after == hashlib.sha256(made.encode()).hexdigest()
+    assert "2 unchanged" in second.up().output
+    assert key_hashes(here, "front") == [after]
+    second.destroy()
+
+
+def key_hashes(here: Namespace, proxy_name: str) -> list[str]:
+    """Return the hashes of the keys that a gateway is to accept."""
+    data = here.send("GET", "secrets", f"{proxy_name}-proxy")["data"]["keys.json"]
+    return list(json.loads(base64.b64decode(data))["keys"])
