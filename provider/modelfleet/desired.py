@@ -172,12 +172,11 @@ class Desired:
 
     @property
     def lingering_refs(self) -> list[Ref]:
-        """Return what it no longer has and its former pods need while they serve: their Redis."""
-        spec, prior = self.spec, self.prior
-        if not isinstance(spec, ModelProxySpec) or not isinstance(prior, ModelProxySpec):
+        """Return what it does not have and its former pods may need while they serve: a Redis."""
+        spec = self.spec
+        if not isinstance(spec, ModelProxySpec) or self.prior is None:
             return []
-        had, has = (each.redis is not None and each.redis.managed for each in (prior, spec))
-        if has or not had:
+        if spec.redis is not None and spec.redis.managed:
             return []
         name = labels.redis_name(spec.name)
         return [ref for ref in self.refs if ref.name == name]

@@ -25,7 +25,7 @@ from modelfleet.cluster.readiness import Ready, Waiting
 from modelfleet.cluster.reasons import sentences
 from modelfleet.cluster.records import is_recorded
 from modelfleet.cluster.set_readiness import set_readiness
-from modelfleet.desired import Desired
+from modelfleet.desired import KIND, Desired
 from modelfleet.errors import NotReadyError
 from modelfleet.field_names import redis_field_names_of
 from modelfleet.gateway.keys_file import KEYS_FILE
@@ -33,6 +33,7 @@ from modelfleet.gateway_pods import GatewayPods, NotAskedError
 from modelfleet.render.proxy import REDIS_KIND
 from modelfleet.service import Service, service_alone
 from modelfleet.spec.proxy import ModelProxySpec
+from modelfleet.spec.proxy_routes import routes_of
 from modelfleet.unanswered import Unanswered, unanswered_of
 from modelfleet.waiting import Progress, told_to
 
@@ -126,7 +127,7 @@ class GatewayWaiting:
             except NotAskedError as error:
                 _tell(progress, "Whether its upstreams answer was not looked at", error)
                 return
-            found = unanswered_of(spec, answers, services=await self._hosted())
+            found = unanswered_of(spec, answers, services=await self._hosted(spec))
             blocking = [each for each in found if each.blocks]
             waited = clock() - began
             is_final = any(each.is_final for each in blocking) and waited >= FINAL_SECONDS
@@ -187,12 +188,17 @@ class GatewayWaiting:
             rest = "; the others take them in a minute or so" if lacking else ""
             progress.tell(f"Its keys are in force in {has} after {clock() - began:.1f} s{rest}.")
 
-    async def _hosted(self) -> dict[str, Service]:
-        """Return the hosted services of the cluster by id."""
+    async def _hosted(self, spec: ModelProxySpec) -> dict[str, Service]:
+        """Return, of the services that ``spec`` names, the hosted ones by id."""
+        names = {each.service for route in routes_of(spec).values() for each in route.upstreams}
+        places = [name.partition("/") for name in names if name is not None]
+        keys = [Key(namespace, KIND, name) for namespace, _, name in places]
+        lists = await asyncio.gather(*(self.callees.read(key) for key in keys))
         uid = await self.client.cluster_uid()
         services = (
             service_alone(obj, cluster_uid=uid)
-            for obj in await self.callees.read_all()
+            for each in lists
+            for obj in each
             if obj["kind"] == DEPLOYMENT.kind and is_recorded(obj)
         )
         return {service.id: service for service in services}

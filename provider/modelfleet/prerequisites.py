@@ -178,13 +178,8 @@ def _references(spec: ModelProxySpec) -> Iterator[tuple[str, str]]:
 async def _primaries(
     client: Client, services: LiveObjects, wanted: Collection[Key]
 ) -> dict[Key, Object]:
-    if not wanted:
-        return {}
-    found = {
-        _key_of(obj): obj
-        for obj in filter(_stands, await services.read_all())
-        if _key_of(obj) in wanted
-    }
+    lists = await asyncio.gather(*(services.read(key) for key in wanted))
+    found = {_key_of(obj): obj for each in lists for obj in filter(_stands, each)}
     # One of another process may be younger than what the watch has told.
     missing = [key for key in wanted if key not in found]
     asked = await asyncio.gather(*(_asked(client, key) for key in missing))
