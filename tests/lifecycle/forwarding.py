@@ -270,7 +270,7 @@ class _Gateway(_Engine):
         "no key": (401, "missing_api_key", "No API key. Send one as a bearer.", ""),
         "denied": (403, "model_access_denied", "This key is denied `chat`.", ""),
         "unknown": (404, "model_not_found", "The model `x` does not exist.", ""),
-        "too often": (429, "model_rate_limit_exceeded", "60 requests in this minute.", "17"),
+        "too often": (429, "model_rate_limit_exceeded", "60 requests. Try again in 17 s.", "17"),
         "no quota": (402, "insufficient_quota", "The quota is used up.", ""),
         "nobody": (502, "bad_gateway", "No upstream of `chat` answers.", ""),
     }

@@ -236,7 +236,7 @@ def test_a_proxy_that_only_embeds_does_not_chat(forwarding: Forwarding) -> None:
         ("no key", "No API key. Send one as a bearer. Give one in MODELFLEET_API_KEY or with"),
         ("denied", "This key is denied `chat`. Say another model with --model, or have api_keys"),
         ("unknown", "The model `x` does not exist. It has only: say one with --model."),
-        ("too often", "60 requests in this minute. Ask again in 17 s."),
+        ("too often", "60 requests. Try again in 17 s"),
         ("no quota", "its gateway refused: The quota is used up."),
         ("nobody", "No upstream of `chat` answers. modelfleet status of the services behind it"),
     ],
@@ -248,6 +248,12 @@ def test_what_a_gateway_refuses_is_told_in_its_words_with_what_to_do(
     message = error(forwarding, "front", said)
     assert message.startswith(f"ModelProxy chat/front: {told}")
     assert API_KEY not in message
+
+
+def test_a_key_that_was_not_given_is_not_called_wrong(forwarding: Forwarding) -> None:
+    assert error(forwarding, "front", "no key").startswith(
+        "ModelProxy chat/front: it wants an API key, and none was given. Give one in "
+    )
 
 
 # external services, which are kept in Secrets

@@ -8,17 +8,14 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from modelfleet.adapters.cli.reaching import Way
-from modelfleet.adapters.cli.unanswered import explained
+from modelfleet.adapters.cli.unanswered import NO_KEY, explained
 from modelfleet.reach import Endpoint
 
 if TYPE_CHECKING:
     import openai
-
-NO_KEY: Final = "none"
-"""What is sent where no key is known: the client wants one, and engines without one ignore it."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,9 @@ from modelfleet.reach import Endpoint, Target
 if TYPE_CHECKING:
     import openai
 
+NO_KEY: Final = "none"
+"""What is sent where no key is known: the client wants one, and engines without one ignore it."""
+
 _KEY_HINT: Final = (
     "Give its key with --api-key or in MODELFLEET_API_KEY: for a hosted service it is in "
     "deployment.secret_env (VLLM_API_KEY, LLAMA_API_KEY), for an external one in "
@@ -27,6 +30,7 @@ _PROXY_KEY_HINT: Final = (
     "generated_keys of its stack has."
 )
 _MODEL_HINT: Final = "Say another model with --model; what does not chat has no such endpoint."
+_AGAIN: Final = "again in "
 _UPSTREAM_STATUSES: Final = (502, 503, 504)
 
 
@@ -72,6 +76,8 @@ def _refused_by_gateway(error: openai.APIStatusError, target: Target) -> Cluster
     body = error.body if isinstance(error.body, dict) else {}
     said = short(str(body.get("message") or error.message)).rstrip(".")
     if status == 401:
+        if error.request.headers.get("authorization") == f"Bearer {NO_KEY}":
+            said = "it wants an API key, and none was given"
         return ForbiddenError(subject, said, status=status, hint=_PROXY_KEY_HINT)
     if status == 403:
         hint = "Say another model with --model, or have api_keys.<name>.models allow it."
@@ -80,13 +86,9 @@ def _refused_by_gateway(error: openai.APIStatusError, target: Target) -> Cluster
         hint = f"It has {', '.join(target.models)}: say one with --model."
         return NotFoundError(subject, said, status=status, hint=hint)
     if status == 429:
-        return UnavailableError(subject, said, status=status, hint=_when(error))
+        hint = "" if _AGAIN in said else "Ask again later."
+        return UnavailableError(subject, said, status=status, hint=hint)
     if status in _UPSTREAM_STATUSES:
         hint = "modelfleet status of the services behind it says why."
         return UnavailableError(subject, said, status=status, hint=hint)
     return ClusterError(subject, f"its gateway refused: {said}.", status=status)
-
-
-def _when(error: openai.APIStatusError) -> str:
-    seconds = error.response.headers.get("retry-after")
-    return f"Ask again in {seconds} s." if seconds else "Ask again later."
