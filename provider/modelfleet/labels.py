@@ -30,6 +30,7 @@ KEYS_HASH: Final = PREFIX + "keys-hash"
 
 ENGINE_CONTAINER: Final = "engine"
 GATEWAY_CONTAINER: Final = "gateway"
+REDIS_CONTAINER: Final = "redis"
 SERVICE_PORT: Final = 80
 HASH_KEY_DATA: Final = "modelfleet-hash-key"
 

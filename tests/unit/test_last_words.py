@@ -190,3 +190,13 @@ def test_what_keeps_a_gateway_from_starting_leads_to_its_image(line: str, words:
     assert found.field == "image"
     assert words in found.hint
     assert explained(crash, ["something else"], [], fields=GATEWAY) is None
+
+
+def test_a_disk_that_redis_cannot_use_leads_to_its_storage_class() -> None:
+    line = "# Can't open or create append-only dir appendonlydir: Permission denied"
+    crash = Reason(Code.CRASH_LOOP, "Pod g-redis-0: exits", "redis.image", "", "g-0", "redis")
+    fields = FieldNames(args="redis.image", storage="redis.storage_class")
+    found = explained(crash, ["Server initialized", line], [], fields=fields)
+    assert found is not None
+    assert found.field == "redis.storage_class"
+    assert "writable for the pod's group" in found.hint

@@ -76,6 +76,8 @@ def _failed_start(reason: Reason, lines: Sequence[str], fields: FieldNames) -> R
         return None  # an init container, a sidecar, a shell: none of them is an engine
     if reason.container == labels.GATEWAY_CONTAINER:
         return _gateway_failed(reason, lines, fields)
+    if reason.container == labels.REDIS_CONTAINER:
+        return _redis_failed(reason, lines, fields)
     for says, field, advise in _CAUSES:
         if line := next((line for line in lines if says(line, fields)), ""):
             name, text = field(fields), f"{reason.text}: {_cut(line)}"
@@ -94,6 +96,18 @@ def _gateway_failed(reason: Reason, lines: Sequence[str], fields: FieldNames) ->
     return None
 
 
+def _redis_failed(reason: Reason, lines: Sequence[str], fields: FieldNames) -> Reason | None:
+    """Return what kept a Redis from starting: a disk that it may not write to, or that is full."""
+    if line := next((line for line in reversed(lines) if _DISK.search(line)), ""):
+        field = fields.storage
+        hint = (
+            f"Check {field}: its volumes must be writable for the group of the pod, and have room."
+        )
+        return replace(reason, text=f"{reason.text}: {_cut(line)}", field=field, hint=hint)
+    return None
+
+
+_DISK: Final = re.compile(r"append.?only.*(Permission denied|No space left|Read-only|I/O error)")
 _GATEWAY_CAUSES: Final = (
     (
         re.compile(r"No module named|cannot import name|has no attribute"),

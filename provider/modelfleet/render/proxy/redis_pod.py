@@ -22,7 +22,6 @@ from modelfleet.render.security import pod_security_context, security_context
 from modelfleet.spec.proxy import ModelProxySpec, Redis
 
 DEFAULT_REDIS_IMAGE: Final = "redis:7.0.15"
-REDIS_CONTAINER: Final = "redis"
 
 CPU_CORES: Final = 0.1
 GRACE_SECONDS: Final = 30
@@ -85,7 +84,7 @@ def redis_stateful_set_of(
 def _container(secret: str, redis: Redis) -> dict[str, Any]:
     memory = {"memory": memory_quantity(MEMORY_MIB / 1024)}
     return {
-        "name": REDIS_CONTAINER,
+        "name": labels.REDIS_CONTAINER,
         "image": redis.image or DEFAULT_REDIS_IMAGE,
         "imagePullPolicy": "IfNotPresent",
         # The password is in the file: command lines are for everybody to read.
