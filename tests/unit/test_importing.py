@@ -21,6 +21,7 @@ from modelfleet import labels
 from modelfleet.cluster.objects import Object
 from modelfleet.cluster.pod_defaults import template_differences, with_defaults, without_defaults
 from modelfleet.cluster.records import Record
+from modelfleet.dynamic_entry import model_proxy_provider
 from modelfleet.errors import ConflictError
 from modelfleet.importing import (
     Imported,
@@ -34,6 +35,8 @@ from modelfleet.plan import plan, spec_of
 from modelfleet.render import pod_template_of, record_spec_of
 from modelfleet.render.deployment import strategy_of
 from modelfleet.render.overrides import overridden
+from modelfleet.resource_types import MODEL_PROXY
+from modelfleet.service import Service
 from modelfleet.spec.merge import merged
 from modelfleet.spec.service import ModelServiceSpec
 
@@ -453,3 +456,45 @@ def test_importing_changes_nothing_of_what_it_is_given() -> None:
     before = copy.deepcopy(live)
     foreign_declaration(live)
     assert live == before
+
+
+# Proxies
+
+
+PROXIES = sorted((ROOT / "tests" / "golden" / "render-proxy").glob("*.input.yaml"))
+
+
+@pytest.mark.parametrize("case", PROXIES, ids=lambda path: path.name.split(".")[0])
+def test_a_proxy_that_is_imported_has_the_same_pods_and_no_key(case: Path) -> None:
+    declared = yaml.safe_load(case.read_text())
+    keys = [each["key"] for each in (declared.get("api_keys") or {}).values() if "key" in each]
+    spec = MODEL_PROXY.model.model_validate(plan(declared, of=MODEL_PROXY).inputs)
+    record = Record(
+        kind="ModelProxy",
+        name=spec.name,
+        namespace=spec.namespace,
+        owner="acme",
+        urn="",
+        incarnation="i",
+        cluster_uid="c",
+        spec=MODEL_PROXY.record_spec_of(spec),
+        schema_version=1,
+        renderer_version=1,
+    )
+    metadata = {"name": f"{spec.name}-proxy", "namespace": spec.namespace}
+    live = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}
+
+    imported = recorded_declaration(live, record, owner="acme")
+
+    found = MODEL_PROXY.model.model_validate(imported.declaration)
+    hashes = [MODEL_PROXY.template_hash(each, renderer_version=1) for each in (spec, found)]
+    assert hashes[0] == hashes[1]
+    program = program_of(imported)
+    assert program.count("require_secret") == len(keys)
+    assert not any(key in program for key in keys)
+    provider: Any = model_proxy_provider()
+    service = Service(spec.namespace, spec.name, "READY", owner="acme")
+    entry = provider.imported(imported.declaration, service=service, renderer_version=1)
+    assert entry["inputs"]["pod_template_hash"] == hashes[0]
+    assert entry["inputs"]["access_names"]
+    assert not any(key in str(entry) for key in keys)
