@@ -100,9 +100,7 @@ def _redis_failed(reason: Reason, lines: Sequence[str], fields: FieldNames) -> R
     """Return what kept a Redis from starting: a disk that it may not write to, or that is full."""
     if line := next((line for line in reversed(lines) if _DISK.search(line)), ""):
         field = fields.storage
-        hint = (
-            f"Check {field}: its volumes must be writable for the group of the pod, and have room."
-        )
+        hint = f"Check {field}: its volumes must be writable for the pod's group, and have room."
         return replace(reason, text=f"{reason.text}: {_cut(line)}", field=field, hint=hint)
     return None
 
