@@ -205,6 +205,8 @@ def test_unknown_and_not_granted_models_read_the_same(gateway: Gateway, stub: St
         (b'{"model": "http://127.0.0.1/"}', 404, "model_not_found"),
         (b'{"model": "chat", "model": "nothing"}', 404, "model_not_found"),
         (b'{"model": "chat"}', 400, "bad_request"),
+        (b'{"model": "chat", "x": ' + b"[" * 300 + b"]" * 300 + b"}", 400, "invalid_request"),
+        (b'{"model": "chat", "x": ' + b"[" * 9000 + b"]" * 9000 + b"}", 400, "invalid_request"),
     ],
 )
 def test_a_body_that_cannot_be_served_is_a_clean_error(

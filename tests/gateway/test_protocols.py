@@ -79,6 +79,20 @@ def test_a_stream_is_metered_whether_or_not_its_caller_asks(
         assert [bool(event["choices"]) for event in events].count(False) == len(told)
 
 
+def test_tokens_are_counted_also_where_the_upstream_does_not_say(
+    client: openai.OpenAI, gateway: Gateway, stub: Stub
+) -> None:
+    stub.tell(always={"usage": False})
+    for is_stream in (False, True):
+        reply = client.chat.completions.with_raw_response.create(
+            model="chat", messages=ASKED, stream=is_stream
+        )
+        reply.http_response.read()
+        record = gateway.record(reply.headers["x-request-id"])
+        assert record["prompt_tokens"] > 0
+        assert record["completion_tokens"] > 0
+
+
 def test_a_stream_comes_event_by_event(client: openai.OpenAI, stub: Stub) -> None:
     stub.tell(always={"event_delay_seconds": 0.4})
     chunks = iter(client.chat.completions.create(model="chat", messages=ASKED, stream=True))

@@ -138,6 +138,7 @@ def test_what_a_stream_says_is_one_text() -> None:
         ({"usage": {"input_tokens": 3, "output_tokens": 2}}, Usage(3, 2, 5)),
         ({"usage": {"type": "duration", "seconds": 3}}, None),
         ({"usage": None}, None),
+        ({"usage": dict.fromkeys(USED, 0)}, None),
         ({"meta": {"tokens": {"input_tokens": 4}}}, Usage(4, 0, 4)),
         ({}, None),
     ],

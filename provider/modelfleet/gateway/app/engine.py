@@ -35,7 +35,7 @@ _FIXED = {
     "MAX_RETRY_DELAY": "1",
     "JITTER": "0.1",
 }
-_LOGGERS = ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router", "uvicorn.error")
+_LOGGERS = ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router", "asyncio", "uvicorn.error")
 
 
 class Engine:

@@ -18,7 +18,7 @@ from .request_bodies import Request
 from .settings import Route
 from .streams import EventStream, said_in
 from .upstream_errors import upstream_error
-from .usage import Usage, estimated_usage
+from .usage import Usage, estimated_usage, tokens_said
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -121,6 +121,10 @@ class Relay:
         body, document, usage = renamed(body, self._route.access_name)
         if usage is not None:
             self._record.usage = usage
+        elif document is not None:
+            self._record.usage = estimated_usage(
+                self._request.fields, completion_tokens=tokens_said(document)
+            )
         if self._guardrail is not None and document is not None:
             refusal = await self._guardrail.refusal_of_reply(document)
             if refusal is not None:

@@ -116,4 +116,7 @@ def inner_body(
             "ttl": route.cache_ttl_seconds,
             "namespace": namespace,
         }
-    return orjson.dumps(fields), b"application/json"
+    try:
+        return orjson.dumps(fields), b"application/json"
+    except TypeError as error:
+        raise invalid_json("it is nested too deeply") from error

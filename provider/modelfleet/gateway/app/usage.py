@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .guarded_text import REQUEST_FIELDS, texts_of
+from .guarded_text import REPLY_FIELDS, REQUEST_FIELDS, texts_of
 
 _CHARACTERS_PER_TOKEN = 4
 
@@ -28,7 +28,8 @@ def reported_usage(reply: Mapping[str, Any]) -> Usage | None:
         prompt = _count(usage, "prompt_tokens", "input_tokens")
         completion = _count(usage, "completion_tokens", "output_tokens")
         total = _count(usage, "total_tokens") or (prompt or 0) + (completion or 0)
-        if prompt is None and completion is None and not total:
+        if not total:
+            # LiteLLM writes zeros where an upstream writes nothing.
             return None
         return Usage(prompt if prompt is not None else total, completion or 0, total)
     meta = reply.get("meta")
@@ -48,7 +49,16 @@ def _count(usage: Mapping[str, Any], *names: str) -> int | None:
 
 
 def estimated_usage(fields: Mapping[str, Any], *, completion_tokens: int) -> Usage:
-    """The usage of a request whose reply said nothing, or not all of it: four letters a token."""
-    letters = sum(map(len, texts_of(fields, fields=REQUEST_FIELDS)))
-    prompt = -(-letters // _CHARACTERS_PER_TOKEN)
+    """The usage of a request whose reply said nothing, or not all of it."""
+    prompt = _tokens(fields, REQUEST_FIELDS)
     return Usage(prompt, completion_tokens, prompt + completion_tokens, is_estimated=True)
+
+
+def tokens_said(reply: Mapping[str, Any]) -> int:
+    """An estimate of the tokens of a whole reply."""
+    return _tokens(reply, REPLY_FIELDS)
+
+
+def _tokens(body: Mapping[str, Any], fields: tuple[str, ...]) -> int:
+    """Four letters a token, rounded up."""
+    return -(-sum(map(len, texts_of(body, fields=fields))) // _CHARACTERS_PER_TOKEN)
