@@ -180,6 +180,7 @@ def test_unknown_and_not_granted_models_read_the_same(gateway: Gateway, stub: St
     assert refusal("chat") == refusal("nothing")
     assert refusal("chat")[0] == 404
     assert "model_not_found" in refusal("chat")[1]
+    assert refusal("locked") == refusal("lockedout")
     status, text = refusal("locked")
     assert status == 403
     assert "model_access_denied" in text

@@ -6,10 +6,10 @@ import asyncio
 import sys
 import time
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from .asgi import Message, Receive, Send
 from .concurrency import slots_of
 from .engine import Engine
 from .errors import GatewayError, internal_error, model_not_found
@@ -24,10 +24,6 @@ from .replies import OuterHead, listed_models, one_model
 from .settings import Gateway, Settings
 from .steering import Steering
 from .watched import STAT_SECONDS
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 
 class Application:

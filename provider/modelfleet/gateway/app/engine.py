@@ -10,16 +10,12 @@ import importlib
 import logging
 import os
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .asgi import Asgi
 from .settings import Gateway, Settings
 from .watched import WatchedFile
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Asgi = Callable[[Message, Receive, Send], Awaitable[None]]
 
 _FIXED = {
     "LITELLM_MODE": "PRODUCTION",

@@ -100,7 +100,7 @@ def model_not_found(name: str) -> GatewayError:
 
 def model_access_denied(name: str) -> GatewayError:
     """A model that the key is denied by name."""
-    return GatewayError(403, "model_access_denied", f"This key is denied `{name}`.", "model")
+    return GatewayError(403, "model_access_denied", f"This key is denied `{name[:200]}`.", "model")
 
 
 def invalid_json(reason: str) -> GatewayError:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from .asgi import Message, Receive, Send
 from .concurrency import Slots
 from .engine import Engine
 from .errors import error_of, model_access_denied, model_not_found
@@ -25,10 +25,6 @@ from .request_bodies import CallerGoneError, Request, inner_body, read_body, req
 from .settings import Gateway, Route, Settings
 from .steering import Steering
 from .windows import Scope
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 CALLER_GONE_STATUS = 499
 """What records say, as nobody is there to be told."""
@@ -89,7 +85,8 @@ class Exchange:
     def _route(self, access_name: str) -> Route:
         route = self._parts.gateway.routes.get(access_name)
         verdict = self._caller.access.verdict(access_name)
-        if verdict == "denied" and route is not None:
+        if verdict == "denied":
+            # Whether there is such a model or not.
             raise model_access_denied(access_name)
         if route is None or verdict != "allowed":
             raise model_not_found(access_name)

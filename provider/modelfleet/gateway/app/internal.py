@@ -10,18 +10,15 @@ import hashlib
 import json
 import socket
 import threading
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import uvicorn
 
+from .asgi import Message, Send
 from .metrics import exposition
 from .readiness import Readiness
 from .settings import Gateway, Settings
 from .upstream_checks import UpstreamChecks
-
-Message = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
 
 
 class InternalApplication:

@@ -7,9 +7,9 @@ by one as they come. Everything else (speech) is passed through.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable
 
+from .asgi import Message, Send
 from .errors import GatewayError, error_of, internal_error
 from .guardrails import Guardrail
 from .records import UsageRecord
@@ -19,9 +19,6 @@ from .settings import Route
 from .streams import EventStream, said_in
 from .upstream_errors import upstream_error
 from .usage import Usage, estimated_usage, tokens_said
-
-Message = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
 
 
 class Relay:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from .asgi import Receive
 from .errors import GatewayError, invalid_json, missing_model, request_too_large
 from .forms import Form, form_body, read_form
 from .paths import FORMS
 from .settings import Route
 from .steering import Steering
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 
 _STREAMS_WITH_USAGE = frozenset({"chat/completions", "completions"})
 _CACHED = frozenset({"chat/completions", "completions"})
