@@ -15,10 +15,24 @@ from typing import Any, Final, Protocol
 from modelfleet import labels
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.mirror import Key, key_of
-from modelfleet.cluster.objects import DEPLOYMENT, POD, REPLICA_SET, STATEFUL_SET, Kind, Object
+from modelfleet.cluster.objects import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    POD,
+    REPLICA_SET,
+    STATEFUL_SET,
+    Kind,
+    Object,
+)
 from modelfleet.cluster.reasons import Code, Outcome, Reason, Waiting
 from modelfleet.cluster.revisions import current_hash
-from modelfleet.cluster.slim import slim_deployment, slim_pod, slim_replica_set, whole
+from modelfleet.cluster.slim import (
+    slim_deployment,
+    slim_pod,
+    slim_replica_set,
+    whole,
+    with_shared_texts,
+)
 from modelfleet.cluster.watch import SETTLE_SECONDS, SharedWatch
 
 _OURS: Final = f"{labels.MANAGED_BY}={labels.MANAGED_BY_VALUE}"
@@ -223,7 +237,13 @@ class LiveObjects:
     ) -> None:
         """Nothing is sent before the first read."""
         self._watches = [
-            SharedWatch(client, kind, label_selector=label_selector, settle_seconds=settle_seconds)
+            SharedWatch(
+                client,
+                kind,
+                label_selector=label_selector,
+                slim=with_shared_texts if kind == CONFIG_MAP else whole,
+                settle_seconds=settle_seconds,
+            )
             for kind in kinds
         ]
 

@@ -6,6 +6,7 @@ ownership, annotations and the rest of the specs, which is most of an object, go
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -63,6 +64,12 @@ def slim_deployment(deployment: Object) -> Object:
 def slim_replica_set(replica_set: Object) -> Object:
     """Return what tells the versions of a Deployment apart."""
     return {**_head(replica_set), DIGEST_KEY: template_digest(replica_set)}
+
+
+def with_shared_texts(config_map: Object) -> Object:
+    """Return all of a ConfigMap; a text that many have, such as a program, is kept once."""
+    texts = {key: sys.intern(text) for key, text in (config_map.get("data") or {}).items()}
+    return {**config_map, "data": texts} if texts else config_map
 
 
 def whole(obj: Object) -> Object:
