@@ -45,6 +45,7 @@ from modelfleet.cluster.client import Client
 from modelfleet.cluster.kubeconfig import load_access
 from modelfleet.cluster.objects import DEPLOYMENT, Object
 from modelfleet.fleet import Desired
+from modelfleet.named import Address
 from modelfleet.plan import plan, spec_of
 from modelfleet.reach import reached, target_of
 
@@ -144,7 +145,7 @@ async def _by_pulumi(site: Site, seen: Witness, namespace: str) -> None:
     seen.note(ENDED)
     client = Client.connect(kubeconfig=user)
     try:
-        target = await target_of(client, TINY, namespace=namespace)
+        target = await target_of(client, Address(TINY, namespace))
         async with reached(client, target) as endpoint:
             seen.note(REACHED)
             await seen.ask(endpoint.base_url, model=target.models[0])
