@@ -12,16 +12,21 @@ from rich.console import Console
 
 from benchmarks.core import RAW_AVAILABLE, measure_core, warm_up
 from benchmarks.first_answer import measure_first_answer
+from benchmarks.gateway import measure_gateway
+from benchmarks.gateway_figures import markdown_of, rows_of
+from benchmarks.gateway_places import cores_among, usable_cores
 from benchmarks.lifecycle import LISTS, UP, measure_lifecycle
 from benchmarks.machine import libraries, machine
 from benchmarks.results import Row, beside_both, compared_across_sizes, document, table_of
 from benchmarks.site import Site, open_site
 from modelfleet.errors import ModelFleetError
 from modelfleet.local.pods.requirements import lacking
+from modelfleet.spec.proxy import DEFAULT_LITELLM_VERSION
 
 SIZES = (100, 1000)
 FIRST_ANSWER = "first-answer"
-STEPS = ("core", "up", "preview", "noop", "refresh", "destroy", "memory", FIRST_ANSWER)
+GATEWAY = "gateway"
+STEPS = ("core", "up", "preview", "noop", "refresh", "destroy", "memory", GATEWAY, FIRST_ANSWER)
 
 _FOLDER = Path(__file__).resolve().parent
 _RESULTS = _FOLDER / "results.json"
@@ -43,6 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows: list[Row] = []
     versions = libraries()
     try:
+        if GATEWAY in options.only:
+            versions["litellm"] = DEFAULT_LITELLM_VERSION
+            folder = options.state.with_name(f"{options.state.name}-gateway")
+            figures = measure_gateway(folder, console=console, starts=options.repeats)
+            rows.extend(rows_of(figures))
+            cores = str(cores_among(usable_cores()))
+            text = markdown_of(figures, machine=on, versions=versions, cores=cores)
+            (folder / "table.md").write_text(f"{text}\n")
+            print(f"\n{text}\n")
         if FIRST_ANSWER in options.only and (reason := lacking()):
             console.print(f"{FIRST_ANSWER}: skipped, {reason}", highlight=False, soft_wrap=True)
         elif FIRST_ANSWER in options.only:
@@ -50,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with open_site(folder, console=console, keep=options.keep, pods=True) as site:
                 versions |= site.versions()
                 rows.extend(measure_first_answer(site, repeats=options.repeats or _ANSWERS))
-        if of_many := set(options.only) - {FIRST_ANSWER}:
+        if of_many := set(options.only) - {FIRST_ANSWER, GATEWAY}:
             with open_site(options.state, console=console, keep=options.keep) as site:
                 versions |= site.versions()
                 if "core" in of_many:
@@ -103,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         "--repeats",
         type=int,
         help=f"turns per figure, of which the median counts (default: 3 up to {_SMALL}, else 1;"
-        f" {_ANSWERS} first answers)",
+        f" {_ANSWERS} first answers, 3 starts of a gateway)",
     )
     parser.add_argument(
         "--state", type=Path, default=_PLANE, help=f"the plane's folder (default: {_PLANE})"

@@ -12,7 +12,7 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Row:
-    """One figure at one size.
+    """One figure at one size: services, or requests at a time.
 
     ``limit`` bounds the ratio where there is a ``baseline``, and the value itself where there is
     none. A row without a limit is for information.
@@ -93,7 +93,7 @@ def document(
 
 def table_of(rows: Sequence[Row]) -> Table:
     """Return the rows as a table for people; what does not hold is red."""
-    table = Table("name", "services", "value", "baseline", "ratio", "limit", "holds", box=None)
+    table = Table("name", "size", "value", "baseline", "ratio", "limit", "holds", box=None)
     for column in table.columns[1:]:
         column.justify = "right"
     for row in rows:

@@ -135,7 +135,7 @@ def test_the_table_shows_every_row_with_its_unit() -> None:
         Row("destroy", 100, 123.4, "s"),
     ]
     assert [line.split() for line in printed(rows, color=False).splitlines()] == [
-        ["name", "services", "value", "baseline", "ratio", "limit", "holds"],
+        ["name", "size", "value", "baseline", "ratio", "limit", "holds"],
         ["up", "100", "21", "s", "10.50", "s", "2.00", "≤", "1.5", "no"],
         ["provider", "memory", "100", "98.76", "MB", "≤", "300", "yes"],
         ["destroy", "100", "123", "s"],
