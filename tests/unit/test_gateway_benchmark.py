@@ -111,10 +111,10 @@ def test_a_process_is_kept_to_a_core_only_meanwhile() -> None:
     assert os.sched_getaffinity(0) == before
 
 
-def test_the_measured_proxy_is_a_valid_one_that_nothing_is_said_of() -> None:
+def test_the_measured_proxy_is_a_valid_one_whose_limits_are_never_reached() -> None:
     spec = spec_of(declaration("http://127.0.0.1:9/v1"), model=ModelProxySpec)
     assert set(spec.routes) == {MODEL}
-    assert [warning for warning in warnings_of(spec) if "rpm" not in warning.path] == []
+    assert [warning.path for warning in warnings_of(spec)] == ["api_keys.limited.limits.rpm"]
 
 
 def test_a_request_is_whole_and_asks_for_the_stream_by_its_length() -> None:

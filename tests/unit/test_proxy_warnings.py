@@ -11,7 +11,9 @@ from proxy_declarations import SECRET, proxy, route, valid_proxies
 
 from modelfleet.spec import ModelProxySpec, spec_of
 from modelfleet.spec.proxy_sizing import (
+    REQUESTS_PER_SECOND_PER_CORE,
     STREAMS_PER_CORE,
+    requests_carried,
     streams_carried,
     worker_count,
     workers_of,
@@ -20,6 +22,8 @@ from modelfleet.spec.proxy_warnings import warnings_of
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 KEYS: dict[str, Any] = {"x": {"generate": {}}}
+PER_MINUTE = 60 * REQUESTS_PER_SECOND_PER_CORE
+"""What one process answers."""
 
 
 def warnings(inputs: dict[str, Any]) -> list[str]:
@@ -29,6 +33,10 @@ def warnings(inputs: dict[str, Any]) -> list[str]:
 
 def keyed(**fields: Any) -> dict[str, Any]:
     return proxy(**{"api_keys": KEYS, **fields})
+
+
+def limited(rpm: int) -> dict[str, Any]:
+    return {"x": {"generate": {}, "limits": {"rpm": rpm}}}
 
 
 def test_a_proxy_with_keys_and_room_has_no_warning() -> None:
@@ -65,6 +73,11 @@ SAID: list[tuple[dict[str, Any], str]] = [
     (
         keyed(cpu=0.5, routes={"a": route("chat", policies={"concurrency_limit": 20})}),
         "cpu: carries about 12 answers streamed at a time",
+    ),
+    (
+        keyed(api_keys=limited(2 * PER_MINUTE + 1)),
+        f"api_keys.x.limits.rpm: is {2 * PER_MINUTE + 1}, and the proxy answers about {PER_MINUTE} "
+        "requests a minute",
     ),
     (keyed(cpu=4), "cpu: is 4, and one process uses one core; set 1, or declare redis"),
     (
@@ -113,6 +126,12 @@ def test_what_is_seldom_meant_is_one_warning(inputs: dict[str, Any], expected: s
             ),
             id="as many streams as two pods of two cores carry",
         ),
+        pytest.param(keyed(api_keys=limited(2 * PER_MINUTE)), id="a limit that may be reached"),
+        pytest.param(
+            keyed(replicas=2, cpu=2, redis={"managed": True}, api_keys=limited(2 * 4 * PER_MINUTE)),
+            id="a limit that four processes may reach",
+        ),
+        pytest.param(keyed(replicas=0, api_keys=limited(9 * PER_MINUTE)), id="stopped, with keys"),
         pytest.param(
             keyed(replicas=0, policies={"concurrency_limit": 9 * STREAMS_PER_CORE}), id="stopped"
         ),
@@ -158,4 +177,6 @@ def test_a_pod_has_a_process_for_every_core_where_they_count_together(
 def test_a_process_uses_one_core_at_most() -> None:
     assert streams_carried(cpu=8, workers=1) == STREAMS_PER_CORE
     assert streams_carried(cpu=0.5, workers=1) == STREAMS_PER_CORE // 2
+    assert requests_carried(cpu=8, workers=1) == PER_MINUTE
+    assert requests_carried(cpu=0.5, workers=1) == PER_MINUTE // 2
     assert worker_count(cpu=0.1, has_redis=True, counts_per_replica=False, has_limits=True) == 1

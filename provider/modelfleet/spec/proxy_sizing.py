@@ -49,3 +49,8 @@ def workers_of(spec: ModelProxySpec) -> int:
 def streams_carried(*, cpu: float, workers: int) -> int:
     """Return how many answers a pod streams at a time; a process uses one core at most."""
     return math.floor(min(cpu, workers) * STREAMS_PER_CORE)
+
+
+def requests_carried(*, cpu: float, workers: int) -> int:
+    """Return how many small requests a pod answers in a minute; a process uses one core at most."""
+    return math.floor(min(cpu, workers) * REQUESTS_PER_SECOND_PER_CORE * 60)

@@ -15,8 +15,17 @@ from modelfleet.errors import Problem
 from modelfleet.spec.policies import Policies
 from modelfleet.spec.proxy import ModelProxySpec
 from modelfleet.spec.proxy_routes import PublicRoute, policies_of, routes_of
-from modelfleet.spec.proxy_sizing import STREAMS_PER_CORE, streams_carried, workers_of
+from modelfleet.spec.proxy_sizing import (
+    REQUESTS_PER_SECOND_PER_CORE,
+    STREAMS_PER_CORE,
+    requests_carried,
+    streams_carried,
+    workers_of,
+)
 from modelfleet.spec.tree import dotted
+
+_BEYOND: Final = 2
+"""How many times what is carried a limit may be: cores differ, and so do requests."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +117,20 @@ def _cores_are_too_few(proxy: _Proxy) -> Iterator[Problem]:
         )
 
 
+def _limits_are_never_reached(proxy: _Proxy) -> Iterator[Problem]:
+    spec, workers = proxy.spec, workers_of(proxy.spec)
+    carried = spec.replicas * requests_carried(cpu=spec.cpu, workers=workers)
+    advice = _cores_advice(spec, workers)
+    for name, key in spec.api_keys.items():
+        if spec.replicas and key.limits.rpm and key.limits.rpm > _BEYOND * carried:
+            yield Problem(
+                dotted(("api_keys", name, "limits", "rpm")),
+                f"is {key.limits.rpm}, and the proxy answers about {carried} requests a minute "
+                f"({REQUESTS_PER_SECOND_PER_CORE} a second for each core that a process uses): it "
+                f"would never be reached; lower it, or raise replicas{advice}",
+            )
+
+
 def _cores_advice(spec: ModelProxySpec, workers: int) -> str:
     """Return what would have a pod use more cores."""
     if workers == 1 and spec.redis is None:
@@ -152,6 +175,7 @@ _WARNINGS: Final[tuple[Callable[[_Proxy], Iterator[Problem]], ...]] = (
     _targets_get_nothing,
     _fallbacks_add_nobody,
     _cores_are_too_few,
+    _limits_are_never_reached,
     _replies_are_read_in_full,
     _nothing_is_kept_for_that_long,
 )
