@@ -144,7 +144,7 @@ routes: dict[str, RouteArgs] = {
             {"service": titles, "weight": 80},
             {"service": titles_next, "weight": 20},
         ],
-        "fallbacks": ["titles-stable"],
+        "fallbacks": ["frontier"],
     },
     "titles-stable": {"targets": [{"service": titles}]},
     "frontier": {"targets": [{"service": frontier}]},

@@ -67,8 +67,8 @@ class Front(Section):
 
     names: list[str] = Field(min_length=1)
     replicas: int = Field(1, ge=0)
-    cpu: float = Field(2, gt=0)
-    memory: int = Field(4096, ge=512)
+    cpu: float = Field(1, gt=0)
+    memory: int = Field(2048, ge=512)
 
 
 class Environment(Section):

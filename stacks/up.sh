@@ -49,7 +49,7 @@ pulumi stack select --create "$stack"
 pulumi up --yes
 
 say "Running"
-[ -t 1 ] || export COLUMNS=100 # where nobody's terminal says how wide
+[ -t 1 ] || export COLUMNS=120 # where nobody's terminal says how wide
 modelfleet ls --namespace "$namespace"
 
 if [ $pods = --pods ]; then

@@ -6,14 +6,13 @@ no command line and no HTTP: adapters translate to and from it.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from modelfleet import labels
 from modelfleet.cluster.client import Client
-from modelfleet.cluster.delete import delete_objects, is_anything_meant
+from modelfleet.cluster.delete import delete_objects
 from modelfleet.cluster.live import LiveObjects, LiveServices
 from modelfleet.cluster.logs import LogLine, Notice, Wanted
 from modelfleet.cluster.mirror import Key
@@ -21,8 +20,8 @@ from modelfleet.cluster.objects import DEPLOYMENT, SECRET, Object, Ref, ref_of
 from modelfleet.cluster.ownership import belongs_to
 from modelfleet.cluster.readiness import Outcome
 from modelfleet.cluster.records import is_recorded, recorded_spec
-from modelfleet.desired import KIND, Desired, new_incarnation, protection_error
-from modelfleet.errors import ConflictError, NotReadyError
+from modelfleet.desired import KIND, Desired, new_incarnation
+from modelfleet.errors import NotReadyError
 from modelfleet.found import Found, declared_in, found_of
 from modelfleet.gateway_pods import GatewayPods
 from modelfleet.gateway_waiting import GatewayWaiting
@@ -38,6 +37,7 @@ from modelfleet.reading import (
     read_status,
     wait_until_gone,
 )
+from modelfleet.refusals import Refusals
 from modelfleet.report import Report
 from modelfleet.service import (
     CREATE_FAILED,
@@ -46,8 +46,6 @@ from modelfleet.service import (
     service_alone,
     service_of,
 )
-from modelfleet.spec.proxy import ModelProxySpec
-from modelfleet.uses import proxies_using
 from modelfleet.waiting import Progress
 from modelfleet.writing import OnFailure, Writer, verified_uid
 
@@ -66,11 +64,8 @@ __all__ = [
 ]
 
 _OURS: Final = f"{labels.MANAGED_BY}={labels.MANAGED_BY_VALUE}"
-_PROXIES: Final = f"{_OURS},{labels.KIND}={ModelProxySpec.kind}"
 _SERVICES: Final = f"{_OURS},{labels.KIND}={KIND}"
 
-_LOOKS_AT_USERS: Final = 5
-_SECONDS_BETWEEN_LOOKS: Final = 1.0
 
 
 class Fleet:
@@ -86,7 +81,7 @@ class Fleet:
         self._cluster = cluster
         self._services = LiveServices(client)
         self._objects = LiveObjects(client, reversed(OWNED_KINDS))
-        self._proxies = LiveObjects(client, [DEPLOYMENT], label_selector=_PROXIES)
+        self._refusals = Refusals(client)
         self._callees = LiveObjects(client, [DEPLOYMENT, SECRET], label_selector=_SERVICES)
         self._gateway_pods = GatewayPods(client)
         self._writer = Writer(
@@ -107,7 +102,7 @@ class Fleet:
         """End watches and connections."""
         await self._services.aclose()
         await self._objects.aclose()
-        await self._proxies.aclose()
+        await self._refusals.aclose()
         await self._callees.aclose()
         await self._gateway_pods.aclose()
         await self._client.aclose()
@@ -293,42 +288,7 @@ class Fleet:
             ConfigError: it is protected.
             ConflictError: a proxy sends requests to it.
         """
-        spec = desired.spec
-        users = await self._users(desired)
-        # What a replacement under the same name has taken over is not deleted, so not protected.
-        if not (spec.deletion_protection or users) or not await self._is_meant(desired):
-            return
-        if spec.deletion_protection:
-            raise protection_error(spec.kind, desired.id, verb="deleted")
-        raise ConflictError(
-            desired.subject,
-            f"is used by ModelProxy {', '.join(users)}",
-            hint="Take it out of the routes of those first, or delete them.",
-        )
-
-    async def _users(self, desired: Desired) -> Sequence[str]:
-        """Return the proxies that call a service and are to stay.
-
-        A run that deletes both may begin with either: a proxy that names a service by plain text
-        does not tell the engine that it needs it. So that one is given time to begin to go.
-        """
-        users: Sequence[str] = ()
-        for look in range(_LOOKS_AT_USERS if desired.spec.kind == KIND else 0):
-            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS if look else 0)
-            proxies = await self._proxies.read_all()
-            users = proxies_using(desired.spec.namespace, desired.spec.name, proxies=proxies)
-            if not users:
-                break
-        return users
-
-    async def _is_meant(self, desired: Desired) -> bool:
-        """Return whether a deletion would find anything of this very creation."""
-        return await is_anything_meant(
-            self._client,
-            desired.refs,
-            owners=desired.ownership.owners,
-            incarnation=desired.incarnation or None,
-        )
+        await self._refusals.refuse_deletion(desired)
 
     async def deletion(self, namespace: str, name: str, *, kind: str = KIND) -> Deletion | None:
         """Return what a delete of a resource of any owner takes away, None where there is none.
