@@ -135,8 +135,9 @@ class Load:
         self._api, self._namespace, self._environment = api, namespace, environment
         self._clients: list[ClientPod] = []
 
-    def start(self, *, url: str, text: str) -> None:
+    def start(self, *, url: str, text: str, model: str = "", key: str = "") -> None:
         """Start it, and wait until all workers are at work."""
+        more = [model, key] if model else []
         load = {"metadata": {"name": "load"}, "data": {_LOAD.name: _LOAD.read_text()}}
         self._api.send("POST", f"/api/v1/namespaces/{self._namespace}/configmaps", json=load)
         self._clients = [
@@ -146,7 +147,7 @@ class Load:
                 node=node,
                 environment=self._environment,
                 name="load",
-                command=("python3", f"{_SCRIPTS}/{_LOAD.name}", url, text),
+                command=("python3", f"{_SCRIPTS}/{_LOAD.name}", url, text, *more),
                 scripts="load",
             )
             for node in NODES

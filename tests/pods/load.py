@@ -1,10 +1,10 @@
 """Load on a model, from inside the cluster: streams and plain requests until it is told to end.
 
-Runs in a pod with nothing but Python: ``python3 load.py URL TEXT``. ``TEXT`` is what the model
-answers; every reply is a beginning of it, of a known number of tokens, and anything else is a
-failure: another status, a broken connection, a stream without its ``[DONE]``. Prints a line when
-every worker has had an answer. On SIGTERM requests that run are finished, and one line of JSON says
-what there was.
+Runs in a pod with nothing but Python: ``python3 load.py URL TEXT [MODEL [KEY]]``. ``TEXT`` is what
+the model answers; every reply is a beginning of it, of a known number of tokens, and anything else
+is a failure: another status, a broken connection, a stream without its ``[DONE]``. Prints a line
+when every worker has had an answer. On SIGTERM requests that run are finished, and one line of JSON
+says what there was.
 
 Some workers open a connection for each request, others keep theirs, as clients with a pool do: for
 ``KEPT_SECONDS``, and unless the server has closed it meanwhile.
@@ -50,11 +50,14 @@ FAILURES = (OSError, http.client.HTTPException, ValueError, KeyError, WrongReply
 class Worker(threading.Thread):
     """Sends one request after the other: streamed or not, on kept connections or new ones."""
 
-    def __init__(self, url: str, text: str, *, streams: bool, keeps: bool, counts: Counts) -> None:
+    def __init__(
+        self, url: str, text: str, *more: str, streams: bool, keeps: bool, counts: Counts
+    ) -> None:
         super().__init__()
         self.kind = f"{'streamed' if streams else 'plain'}, {'kept' if keeps else 'new'} connection"
         self._address = urlsplit(url)
         self._text = text
+        self._model, self._key = [*more, "", ""][:2]
         self._streams = streams
         self._keeps = keeps
         self._counts = counts
@@ -89,9 +92,14 @@ class Worker(threading.Thread):
         }
         if self._streams:
             asked |= {"stream": True, "stream_options": {"include_usage": True}}
+        if self._model:
+            asked["model"] = self._model
+        headers = {"Content-Type": "application/json"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
         connection = self._ready_connection()
         path = f"{self._address.path}/v1/chat/completions"
-        connection.request("POST", path, json.dumps(asked), {"Content-Type": "application/json"})
+        connection.request("POST", path, json.dumps(asked), headers)
         with connection.getresponse() as response:
             if response.status != 200:
                 raise WrongReplyError(f"status {response.status}: {response.read(200)!r}")
@@ -145,12 +153,12 @@ def _streamed(response: http.client.HTTPResponse) -> tuple[str, int]:
 ENDING = threading.Event()
 
 
-def main(url: str, text: str) -> None:
+def main(url: str, text: str, *more: str) -> None:
     """Run one worker of each kind until SIGTERM, and print the counts."""
     signal.signal(signal.SIGTERM, lambda *_: ENDING.set())
     counts = Counts()
     workers = [
-        Worker(url, text, streams=streams, keeps=keeps, counts=counts)
+        Worker(url, text, *more, streams=streams, keeps=keeps, counts=counts)
         for streams in (True, False)
         for keeps in (True, False)
     ]

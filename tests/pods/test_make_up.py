@@ -29,7 +29,7 @@ def test_make_up_ends_with_an_answer_from_a_real_pod_and_does_nothing_the_second
     # How long pods take is told on the way there, and differs; the end does not.
     transcript("readme/make-up-pods", replace(first, stdout=_end_of(first.stdout)))
     assert "pods: real                2      2     8       0" in first.output
-    assert "7 unchanged" in second.output
+    assert "9 unchanged" in second.output
     (status,) = shell.run(["make down"])
     assert "kubelet" in status.output
 

@@ -31,6 +31,9 @@ _FIXED = {
     "MAX_RETRY_DELAY": "1",
     "JITTER": "0.1",
 }
+_CLOSED_CONNECTIONS = 3
+"""How many closed connections one request may meet."""
+
 _LOGGERS = ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router", "asyncio", "uvicorn.error")
 
 
@@ -51,6 +54,7 @@ class Engine:
         _without_retries_of_the_client()
         self._server = importlib.import_module("litellm.proxy.proxy_server")
         _with_retries_elsewhere()
+        _with_the_unsent_sent_again()
         self.app: Asgi = self._server.app
 
     @property
@@ -161,3 +165,34 @@ def _failed_upstreams(exception: Exception, already_skipped: object) -> tuple[st
         exception, "failed_deployment_id", None
     )
     return tuple(sorted({*before, failed})) if failed else before
+
+
+def _with_the_unsent_sent_again() -> None:
+    """Send a request anew that could not be sent, as the upstream had just closed the connection.
+
+    Engines close connections between two requests without a word, llama.cpp after every hundredth.
+    With many requests at a time, the next one is often on its way already. No upstream has seen any
+    of it whole, so that this is none of the retries that are declared.
+    """
+    http = importlib.import_module("litellm.llms.custom_httpx.aiohttp_transport")
+    transport = getattr(http, "LiteLLMAiohttpTransport", None)
+    if transport is None:
+        return
+    send = transport.handle_async_request
+
+    async def sent(self: Any, request: Any) -> Any:
+        for _ in range(_CLOSED_CONNECTIONS):
+            try:
+                return await send(self, request)
+            except http.httpx.ReadError as error:
+                if not _is_unsent(error):
+                    raise
+        return await send(self, request)
+
+    transport.handle_async_request = sent
+
+
+def _is_unsent(error: BaseException | None) -> bool:
+    while error is not None and type(error).__name__ != "ClientConnectionResetError":
+        error = error.__cause__
+    return error is not None
