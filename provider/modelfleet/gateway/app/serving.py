@@ -51,8 +51,9 @@ def serve(settings: Settings, gateway: Gateway, readiness: Readiness, on: socket
     application = Application(settings, gateway, on_ready=on_ready)
     config = uvicorn.Config(
         application,
-        loop="uvloop",
-        http="httptools",
+        # uvloop and httptools where the image has them, which not every release does.
+        loop="auto",
+        http="auto",
         ws="none",
         lifespan="on",
         access_log=False,
