@@ -140,7 +140,7 @@ def _speed(running: _Running) -> Iterator[Figure]:
                 way: percentile([each.seconds * 1000 for each in answers], percent)
                 for way, answers in found.items()
             }
-            yield Figure(f"time of an answer, p{percent}", at_once, "ms", took)
+            yield Figure(f"time of an answer, p{percent}", at_once, "ms", took, digits=2)
 
 
 def _cost(running: _Running) -> Iterator[Figure]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -173,6 +174,7 @@ class Gateways:
         spec = ModelProxySpec.model_validate(declaration(f"http://127.0.0.1:{door.port}/v1"))
         app = {f"{PACKAGE}/{name}": text for name, text in sources().items()}
         files = {CONFIGURATION_FILE: configuration_of(spec), LITELLM_FILE: litellm_config_of(spec)}
+        shutil.rmtree(folder / "files", ignore_errors=True)
         write_files(folder / "files", {**app, **files})
         keys = {f"keys/{KEYS_FILE}": keys_file_of(spec, keys=())}
         write_files(folder / "secrets", keys)
