@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -75,11 +75,21 @@ def plane() -> Plane:
 
 
 @pytest.fixture(scope="session")
-def real_plane() -> Plane:
-    """The plane of this test run that has real nodes, and hardly any other."""
-    plane = Plane(_RUNS / f"{os.environ[_RUN_VARIABLE]}-pods")
-    plane.up(gpus="h100-80gb:8x1", pods=True)
-    return plane
+def plane_with_pods() -> Callable[[str], Plane]:
+    """``plane_with_pods(name)``: a plane of this test run with real nodes, and hardly others."""
+
+    def started(name: str) -> Plane:
+        plane = Plane(_RUNS / f"{os.environ[_RUN_VARIABLE]}-{name}")
+        plane.up(gpus="h100-80gb:8x1", pods=True)
+        return plane
+
+    return started
+
+
+@pytest.fixture(scope="session")
+def real_plane(plane_with_pods: Callable[[str], Plane]) -> Plane:
+    """The plane with real nodes for everything but proxies."""
+    return plane_with_pods("pods")
 
 
 @pytest.fixture(scope="session")

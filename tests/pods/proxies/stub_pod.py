@@ -12,7 +12,7 @@ from proxies import Beside
 
 from modelfleet.local.api import Api
 
-_SOURCE: Final = Path(__file__).parent.parent / "gateway" / "stub_upstream.py"
+_SOURCE: Final = Path(__file__).parents[2] / "gateway" / "stub_upstream.py"
 _PORT, _CONTROL_PORT = 8000, 8001
 
 
