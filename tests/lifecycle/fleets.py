@@ -121,7 +121,10 @@ async def names_in(client: Client, namespace: str, *, name: str = "qwen") -> lis
 
 
 async def pods_in(client: Client, namespace: str) -> set[str]:
-    return {pod["metadata"]["uid"] for pod in (await client.list(POD, namespace=namespace)).items}
+    """Return the UIDs of the pods that are to stay."""
+    pods = (await client.list(POD, namespace=namespace)).items
+    kept = (pod["metadata"] for pod in pods if "deletionTimestamp" not in pod["metadata"])
+    return {metadata["uid"] for metadata in kept}
 
 
 async def until_gone(client: Client, namespace: str, *, name: str = "qwen") -> None:
