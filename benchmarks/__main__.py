@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from benchmarks.core import RAW_AVAILABLE, measure_core, warm_up
 from benchmarks.first_answer import measure_first_answer
 from benchmarks.gateway import measure_gateway
-from benchmarks.gateway_figures import markdown_of, rows_of
+from benchmarks.gateway_figures import Figure, markdown_of, rows_of
 from benchmarks.gateway_places import cores_among, usable_cores
 from benchmarks.lifecycle import LISTS, UP, measure_lifecycle
 from benchmarks.machine import libraries, machine
@@ -48,15 +49,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows: list[Row] = []
     versions = libraries()
     try:
-        if GATEWAY in options.only:
-            versions["litellm"] = DEFAULT_LITELLM_VERSION
-            folder = options.state.with_name(f"{options.state.name}-gateway")
-            figures = measure_gateway(folder, console=console, starts=options.repeats)
-            rows.extend(rows_of(figures))
-            cores = str(cores_among(usable_cores()))
-            text = markdown_of(figures, machine=on, versions=versions, cores=cores)
-            (folder / "table.md").write_text(f"{text}\n")
-            print(f"\n{text}\n")
         if FIRST_ANSWER in options.only and (reason := lacking()):
             console.print(f"{FIRST_ANSWER}: skipped, {reason}", highlight=False, soft_wrap=True)
         elif FIRST_ANSWER in options.only:
@@ -71,6 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     warm_up(site)
                 for size in options.sizes:
                     rows.extend(_measured(site, size=size, wanted=of_many, repeats=options.repeats))
+        if GATEWAY in options.only:
+            versions["litellm"] = DEFAULT_LITELLM_VERSION
+            folder = options.state.with_name(f"{options.state.name}-gateway")
+            figures = measure_gateway(folder, console=console, starts=options.repeats)
+            rows.extend(rows_of(figures))
+            _show(figures, to=folder / "table.md", machine=on, versions=versions)
     except ModelFleetError as error:
         console.print(f"benchmarks: {error}", style="red", markup=False, highlight=False)
         return 1
@@ -93,6 +91,16 @@ def _measured(
         yield from measure_core(site, size=size, repeats=repeats)
     if set(wanted) - {"core"}:
         yield from measure_lifecycle(site, size=size, repeats=repeats, wanted=wanted)
+
+
+def _show(
+    figures: Sequence[Figure], *, to: Path, machine: Mapping[str, Any], versions: Mapping[str, str]
+) -> None:
+    """Print the figures of the gateway, and write them, as docs/benchmarks.md has them."""
+    cores = str(cores_among(usable_cores()))
+    text = markdown_of(figures, machine=machine, versions=versions, cores=cores)
+    to.write_text(f"{text}\n")
+    print(f"\n{text}\n")
 
 
 def _parser() -> argparse.ArgumentParser:
