@@ -32,6 +32,7 @@ HERE = Path(__file__).parent
 PROXIES = HERE / "proxies"
 
 
+@pytest.hookimpl(tryfirst=True)  # groups are to be known when xdist looks for them
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reason = lacking()
     for item in items:
