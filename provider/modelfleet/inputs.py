@@ -68,15 +68,6 @@ class ModelServiceArgs(TypedDict, total=False):
     beginning with a letter. Defaults to the Pulumi resource's name. Change: replace.
     """
 
-    namespace: pulumi.Input[str | None]
-    """Kubernetes namespace; it must exist. Default: default. Change: replace."""
-
-    cluster: pulumi.Input[str | None]
-    """Logical name of the cluster, resolved from modelfleet:clusters in the stack's
-    configuration; default = the ambient kubeconfig or in-cluster account. Default: default.
-    Change: replace.
-    """
-
     model_type: pulumi.Input[
         Literal["llm", "text-embedding", "rerank", "speech2text", "tts", "moderation"] | None
     ]
@@ -84,9 +75,6 @@ class ModelServiceArgs(TypedDict, total=False):
 
     provider: pulumi.Input[str | None]
     """Who makes or serves the model (openai, tongyi, custom, …). Change: in_place."""
-
-    description: pulumi.Input[str | None]
-    """For people. Change: in_place."""
 
     workspace_id: pulumi.Input[str | None]
     """Workspace; callers then send `<workspace_id>/<name>`. Change: in_place."""
@@ -102,14 +90,29 @@ class ModelServiceArgs(TypedDict, total=False):
     model_info_configs: pulumi.Input[Sequence[pulumi.Input[ModelInfoConfigArgs]] | None]
     """What callers may know of the models behind the service. Default: empty. Change: in_place."""
 
+    deployment: pulumi.Input[DeploymentArgs | None]
+    """How the model runs on Kubernetes; unset = external. Change: in_place."""
+
+    namespace: pulumi.Input[str | None]
+    """Kubernetes namespace; it must exist. Default: default. Change: replace."""
+
+    cluster: pulumi.Input[str | None]
+    """Logical name of the cluster, resolved from modelfleet:clusters in the stack's
+    configuration; default = the ambient kubeconfig or in-cluster account. Default: default.
+    Change: replace.
+    """
+
+    description: pulumi.Input[str | None]
+    """For people. Change: in_place."""
+
     network_configuration: pulumi.Input[NetworkConfigurationArgs | None]
-    """Who may reach the service. Change: in_place."""
+    """Who may connect. Change: in_place."""
 
     tags: pulumi.Input[Mapping[str, pulumi.Input[str | None]] | None]
     """Free key-value pairs, recorded. Default: empty. Change: in_place."""
 
     deletion_protection: pulumi.Input[bool | None]
-    """Refuse to delete or replace the service while true. Default: false. Change: in_place."""
+    """Refuse to delete or replace it while true. Default: false. Change: in_place."""
 
     adopt: pulumi.Input[bool | None]
     """Take over objects of the same name that somebody else made, instead of refusing. Default:
@@ -118,9 +121,6 @@ class ModelServiceArgs(TypedDict, total=False):
 
     wait: pulumi.Input[WaitArgs | None]
     """What an up waits for. Change: in_place."""
-
-    deployment: pulumi.Input[DeploymentArgs | None]
-    """How the model runs on Kubernetes; unset = external. Change: in_place."""
 
 
 class ProviderSettingsArgs(TypedDict, total=False):
@@ -198,49 +198,6 @@ class ModelParameterRuleArgs(TypedDict, total=False):
 
     max: pulumi.Input[float | None]
     """Greatest value. Change: in_place."""
-
-
-class NetworkConfigurationArgs(TypedDict, total=False):
-    """Who may reach a service."""
-
-    network_mode: pulumi.Input[Literal["PRIVATE"] | None]
-    """PRIVATE: reachable inside the cluster only. (AgentRun's default is PUBLIC.) Default:
-    PRIVATE. Change: in_place.
-    """
-
-    allow_from: pulumi.Input[Sequence[pulumi.Input[PeerArgs]] | None]
-    """Further pods that may connect, beside proxies and neighbours. Default: empty. Change:
-    in_place.
-    """
-
-
-class PeerArgs(TypedDict, total=False):
-    """Pods that may reach a service although they live elsewhere (monitoring, an ingress)."""
-
-    namespace_labels: pulumi.Input[Mapping[str, pulumi.Input[str | None]] | None]
-    """Labels of the namespaces they live in; unset = the service's. Change: in_place."""
-
-    pod_labels: pulumi.Input[Mapping[str, pulumi.Input[str | None]] | None]
-    """Labels of the pods; unset = every pod of those namespaces. Change: in_place."""
-
-
-class WaitArgs(TypedDict, total=False):
-    """How long an ``up`` waits for a service, and for what."""
-
-    until: pulumi.Input[Literal["accepted", "available", "all"] | None]
-    """accepted: the API server took it. available: the rollout is over and enough replicas
-    serve. all: every replica serves. Default: available. Change: in_place.
-    """
-
-    timeout_seconds: pulumi.Input[int | None]
-    """How long to wait; unset = deployment.startup_seconds + 120. At least 1, at most 86400.
-    Change: in_place.
-    """
-
-    on_failure: pulumi.Input[Literal["keep", "rollback"] | None]
-    """keep: the objects stay, the next up goes on. rollback: what this call made is taken back.
-    Default: keep. Change: in_place.
-    """
 
 
 class DeploymentArgs(TypedDict, total=False):
@@ -574,6 +531,49 @@ class TolerationArgs(TypedDict, total=False):
     """Taint effect; unset = all. Change: rolling."""
 
 
+class NetworkConfigurationArgs(TypedDict, total=False):
+    """Who may reach a service."""
+
+    network_mode: pulumi.Input[Literal["PRIVATE"] | None]
+    """PRIVATE: reachable inside the cluster only. (AgentRun's default is PUBLIC.) Default:
+    PRIVATE. Change: in_place.
+    """
+
+    allow_from: pulumi.Input[Sequence[pulumi.Input[PeerArgs]] | None]
+    """Further pods that may connect, beside proxies and neighbours. Default: empty. Change:
+    in_place.
+    """
+
+
+class PeerArgs(TypedDict, total=False):
+    """Pods that may reach a service although they live elsewhere (monitoring, an ingress)."""
+
+    namespace_labels: pulumi.Input[Mapping[str, pulumi.Input[str | None]] | None]
+    """Labels of the namespaces they live in; unset = the service's. Change: in_place."""
+
+    pod_labels: pulumi.Input[Mapping[str, pulumi.Input[str | None]] | None]
+    """Labels of the pods; unset = every pod of those namespaces. Change: in_place."""
+
+
+class WaitArgs(TypedDict, total=False):
+    """How long an ``up`` waits for a service, and for what."""
+
+    until: pulumi.Input[Literal["accepted", "available", "all"] | None]
+    """accepted: the API server took it. available: the rollout is over and enough replicas
+    serve. all: every replica serves. Default: available. Change: in_place.
+    """
+
+    timeout_seconds: pulumi.Input[int | None]
+    """How long to wait; unset = deployment.startup_seconds + 120. At least 1, at most 86400.
+    Change: in_place.
+    """
+
+    on_failure: pulumi.Input[Literal["keep", "rollback"] | None]
+    """keep: the objects stay, the next up goes on. rollback: what this call made is taken back.
+    Default: keep. Change: in_place.
+    """
+
+
 class ModelProxyArgs(TypedDict, total=False):
     """One OpenAI-compatible URL in front of many models.
 
@@ -584,18 +584,6 @@ class ModelProxyArgs(TypedDict, total=False):
     """Name of the proxy: 2 to 57 lower-case letters, digits and dashes, beginning with a
     letter. Defaults to the Pulumi resource's name. Required. Change: replace.
     """
-
-    namespace: pulumi.Input[str | None]
-    """Kubernetes namespace; it must exist. Default: default. Change: replace."""
-
-    cluster: pulumi.Input[str | None]
-    """Logical name of the cluster, resolved from modelfleet:clusters in the stack's
-    configuration; default = the ambient kubeconfig or in-cluster account. Default: default.
-    Change: replace.
-    """
-
-    description: pulumi.Input[str | None]
-    """For people. Change: in_place."""
 
     workspace_id: pulumi.Input[str | None]
     """Workspace; callers then send `<workspace_id>/<public name>`. A public name that has a
@@ -658,6 +646,18 @@ class ModelProxyArgs(TypedDict, total=False):
     image: pulumi.Input[str | None]
     """Image of the gateway; unset = LiteLLM's own of that release. Change: rolling."""
 
+    namespace: pulumi.Input[str | None]
+    """Kubernetes namespace; it must exist. Default: default. Change: replace."""
+
+    cluster: pulumi.Input[str | None]
+    """Logical name of the cluster, resolved from modelfleet:clusters in the stack's
+    configuration; default = the ambient kubeconfig or in-cluster account. Default: default.
+    Change: replace.
+    """
+
+    description: pulumi.Input[str | None]
+    """For people. Change: in_place."""
+
     network_configuration: pulumi.Input[NetworkConfigurationArgs | None]
     """Who may connect. Change: in_place."""
 
@@ -665,7 +665,7 @@ class ModelProxyArgs(TypedDict, total=False):
     """Free key-value pairs, recorded. Default: empty. Change: in_place."""
 
     deletion_protection: pulumi.Input[bool | None]
-    """Refuse to delete or replace the proxy while true. Default: false. Change: in_place."""
+    """Refuse to delete or replace it while true. Default: false. Change: in_place."""
 
     adopt: pulumi.Input[bool | None]
     """Take over objects of the same name that somebody else made, instead of refusing. Default:

@@ -88,9 +88,10 @@ class Described:
 
 
 def described(model: type[BaseModel]) -> list[Described]:
-    """Return the fields of ``model``, in the order they are declared."""
+    """Return the fields of ``model``, in the order they are declared, its own first."""
     hints = typing.get_type_hints(model, include_extras=True)
-    return [_field(name, field, hints[name]) for name, field in model.model_fields.items()]
+    fields = sorted(model.model_fields, key=lambda name: name not in model.__annotations__)
+    return [_field(name, model.model_fields[name], hints[name]) for name in fields]
 
 
 def models_under(model: type[BaseModel]) -> list[type[BaseModel]]:

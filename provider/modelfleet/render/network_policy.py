@@ -11,7 +11,8 @@ from typing import Any
 from modelfleet import labels
 from modelfleet.engines import launch_of
 from modelfleet.render.metadata import PROXY_KIND, Identity, Object, metadata_of, selector_of
-from modelfleet.spec.service import ModelServiceSpec, Peer
+from modelfleet.spec.resource import Peer
+from modelfleet.spec.service import ModelServiceSpec
 
 
 def network_policy_of(spec: ModelServiceSpec, *, identity: Identity) -> Object:

@@ -13,19 +13,18 @@ from modelfleet.spec.fields import (
     ANY,
     ChangeClass,
     Int,
-    NamespaceName,
     Number,
     ObjectName,
-    ResourceName,
     SecretName,
     SpecModel,
     declared,
     text,
 )
 from modelfleet.spec.policies import Policies
+from modelfleet.spec.resource import ResourceModel, WorkspaceId
 from modelfleet.spec.routing import ProxyConfig, ProxyMode, PublicName, Route
 from modelfleet.spec.runtime import Image
-from modelfleet.spec.service import ModelType, NetworkConfiguration, Wait, WorkspaceId
+from modelfleet.spec.service import ModelType
 
 IN_PLACE = ChangeClass.IN_PLACE
 ROLLING = ChangeClass.ROLLING
@@ -107,7 +106,7 @@ class Redis(SpecModel):
     )
 
 
-class ModelProxySpec(SpecModel):
+class ModelProxySpec(ResourceModel):
     """One OpenAI-compatible URL in front of many models.
 
     Weights, fallbacks, retries, keys, limits, cache and guardrails; served by LiteLLM.
@@ -122,16 +121,6 @@ class ModelProxySpec(SpecModel):
         doc="Name of the proxy: 2 to 57 lower-case letters, digits and dashes, beginning with a "
         "letter. Defaults to the Pulumi resource's name.",
     )
-    namespace: NamespaceName = declared(
-        "default", change=REPLACE, doc="Kubernetes namespace; it must exist."
-    )
-    cluster: ResourceName = declared(
-        "default",
-        change=REPLACE,
-        doc="Logical name of the cluster, resolved from modelfleet:clusters in the stack's "
-        "configuration; default = the ambient kubeconfig or in-cluster account.",
-    )
-    description: str | None = declared(None, change=IN_PLACE, doc="For people.", max_length=4096)
     workspace_id: WorkspaceId | None = declared(
         None,
         change=ROLLING,
@@ -188,19 +177,6 @@ class ModelProxySpec(SpecModel):
         change=ROLLING,
         doc="Image of the gateway; unset = LiteLLM's own of that release.",
     )
-    network_configuration: NetworkConfiguration = declared(
-        NetworkConfiguration(), change=IN_PLACE, doc="Who may connect."
-    )
-    tags: dict[str, str] = declared({}, change=IN_PLACE, doc="Free key-value pairs, recorded.")
-    deletion_protection: bool = declared(
-        False, change=IN_PLACE, doc="Refuse to delete or replace the proxy while true."
-    )
-    adopt: bool = declared(
-        False,
-        change=IN_PLACE,
-        doc="Take over objects of the same name that somebody else made, instead of refusing.",
-    )
-    wait: Wait = declared(Wait(), change=IN_PLACE, doc="What an up waits for.")
 
     @property
     def name(self) -> str:

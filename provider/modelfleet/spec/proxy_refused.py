@@ -14,8 +14,8 @@ from pydantic import BaseModel
 from modelfleet.spec.api_keys import ApiKey, KeyLimits
 from modelfleet.spec.policies import Fallback, GuardrailConfig, Policies
 from modelfleet.spec.proxy import ModelProxySpec
+from modelfleet.spec.resource import NetworkConfiguration
 from modelfleet.spec.routing import Endpoint, ProxyConfig, Route, Target
-from modelfleet.spec.service import NetworkConfiguration
 
 AGENTRUN: Final = "AgentRun"
 DRUN: Final = "d.run"

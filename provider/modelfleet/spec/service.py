@@ -16,16 +16,14 @@ from modelfleet.spec.deployment import DeploymentSpec
 from modelfleet.spec.fields import (
     ChangeClass,
     Int,
-    LabelValue,
-    NamespaceName,
     Number,
-    QualifiedName,
     ResourceName,
     SecretName,
     SpecModel,
     declared,
     text,
 )
+from modelfleet.spec.resource import ResourceModel, WorkspaceId
 
 IN_PLACE = ChangeClass.IN_PLACE
 REPLACE = ChangeClass.REPLACE
@@ -50,14 +48,6 @@ HttpUrl = Annotated[
         max_length=2048,
     ),
     AfterValidator(_with_a_host),
-]
-WorkspaceId = Annotated[
-    str,
-    text(
-        r"^[a-zA-Z0-9]([-._a-zA-Z0-9]*[a-zA-Z0-9])?$",
-        says="must be letters, digits, dashes, dots and underscores",
-        max_length=63,
-    ),
 ]
 ModelName = Annotated[
     str, text(r"^\S+$", says="must not contain spaces", min_length=1, max_length=256)
@@ -129,55 +119,7 @@ class ModelInfoConfig(SpecModel):
     )
 
 
-class Peer(SpecModel):
-    """Pods that may reach a service although they live elsewhere (monitoring, an ingress)."""
-
-    namespace_labels: dict[QualifiedName, LabelValue] | None = declared(
-        None, change=IN_PLACE, doc="Labels of the namespaces they live in; unset = the service's."
-    )
-    pod_labels: dict[QualifiedName, LabelValue] | None = declared(
-        None, change=IN_PLACE, doc="Labels of the pods; unset = every pod of those namespaces."
-    )
-
-
-class NetworkConfiguration(SpecModel):
-    """Who may reach a service."""
-
-    network_mode: Literal["PRIVATE"] = declared(
-        "PRIVATE",
-        change=IN_PLACE,
-        doc="PRIVATE: reachable inside the cluster only. (AgentRun's default is PUBLIC.)",
-    )
-    allow_from: tuple[Peer, ...] = declared(
-        (), change=IN_PLACE, doc="Further pods that may connect, beside proxies and neighbours."
-    )
-
-
-class Wait(SpecModel):
-    """How long an ``up`` waits for a service, and for what."""
-
-    until: Literal["accepted", "available", "all"] = declared(
-        "available",
-        change=IN_PLACE,
-        doc="accepted: the API server took it. available: the rollout is over and enough "
-        "replicas serve. all: every replica serves.",
-    )
-    timeout_seconds: Int | None = declared(
-        None,
-        change=IN_PLACE,
-        doc="How long to wait; unset = deployment.startup_seconds + 120.",
-        ge=1,
-        le=86_400,
-    )
-    on_failure: Literal["keep", "rollback"] = declared(
-        "keep",
-        change=IN_PLACE,
-        doc="keep: the objects stay, the next up goes on. rollback: what this call made is "
-        "taken back.",
-    )
-
-
-class ModelServiceSpec(SpecModel):
+class ModelServiceSpec(ResourceModel):
     """One model offered at one OpenAI-compatible base URL.
 
     Hosted, with ``deployment``: runs on Kubernetes. External, with
@@ -196,20 +138,10 @@ class ModelServiceSpec(SpecModel):
         doc="Name of the service and of its objects: 2 to 63 lower-case letters, digits and "
         "dashes, beginning with a letter. Defaults to the Pulumi resource's name.",
     )
-    namespace: NamespaceName = declared(
-        "default", change=REPLACE, doc="Kubernetes namespace; it must exist."
-    )
-    cluster: ResourceName = declared(
-        "default",
-        change=REPLACE,
-        doc="Logical name of the cluster, resolved from modelfleet:clusters in the stack's "
-        "configuration; default = the ambient kubeconfig or in-cluster account.",
-    )
     model_type: ModelType = declared(ModelType.LLM, change=IN_PLACE, doc="What the model does.")
     provider: str | None = declared(
         None, change=IN_PLACE, doc="Who makes or serves the model (openai, tongyi, custom, …)."
     )
-    description: str | None = declared(None, change=IN_PLACE, doc="For people.", max_length=4096)
     workspace_id: WorkspaceId | None = declared(
         None, change=IN_PLACE, doc="Workspace; callers then send `<workspace_id>/<name>`."
     )
@@ -224,19 +156,6 @@ class ModelServiceSpec(SpecModel):
     model_info_configs: tuple[ModelInfoConfig, ...] = declared(
         (), change=IN_PLACE, doc="What callers may know of the models behind the service."
     )
-    network_configuration: NetworkConfiguration = declared(
-        NetworkConfiguration(), change=IN_PLACE, doc="Who may reach the service."
-    )
-    tags: dict[str, str] = declared({}, change=IN_PLACE, doc="Free key-value pairs, recorded.")
-    deletion_protection: bool = declared(
-        False, change=IN_PLACE, doc="Refuse to delete or replace the service while true."
-    )
-    adopt: bool = declared(
-        False,
-        change=IN_PLACE,
-        doc="Take over objects of the same name that somebody else made, instead of refusing.",
-    )
-    wait: Wait = declared(Wait(), change=IN_PLACE, doc="What an up waits for.")
     deployment: DeploymentSpec | None = declared(
         None, change=IN_PLACE, doc="How the model runs on Kubernetes; unset = external."
     )
