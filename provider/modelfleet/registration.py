@@ -5,7 +5,6 @@ Owns the properties that a resource registers with, and no class of a program. N
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -79,7 +78,7 @@ def registered_props(
         subject=subject,
         model=model,
     )
-    outputs = _outputs_of(resource)
+    outputs = outputs_of(resource)
     taken = {OWNER, *_BOOKKEEPING, *outputs} - model.model_fields.keys()
     what = model.kind.removeprefix("Model").lower()
     problems = [
@@ -118,6 +117,11 @@ def layers_of(base: Any) -> list[Any]:
     return [*base] if isinstance(base, list | tuple) else [base]
 
 
-def _outputs_of(resource: type) -> list[str]:
-    # What is not among a resource's initial properties never resolves.
-    return [name for name, member in vars(resource).items() if inspect.isdatadescriptor(member)]
+def outputs_of(resource: type) -> dict[str, property]:
+    """Return the outputs of a resource class by name, its own first.
+
+    What is not among a resource's initial properties never resolves.
+    """
+    classes = [each for each in resource.__mro__ if each.__module__.startswith("modelfleet.")]
+    members = (item for each in classes for item in vars(each).items())
+    return {name: member for name, member in members if isinstance(member, property)}

@@ -16,6 +16,7 @@ import pulumi
 import pulumi.dynamic
 
 from modelfleet.dynamic_entry import model_proxy_provider, model_service_provider
+from modelfleet.observed import Observed
 from modelfleet.references import with_references
 from modelfleet.registration import ProviderByName, layers_of, looked_up_options, registered_props
 from modelfleet.spec.proxy import ModelProxySpec
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from modelfleet.inputs import ModelProxyArgs, ModelServiceArgs
 
 
-class ModelService(pulumi.dynamic.Resource, module="modelfleet", name="ModelService"):
+class ModelService(Observed, pulumi.dynamic.Resource, module="modelfleet", name="ModelService"):
     """One model offered at one OpenAI-compatible base URL.
 
     Hosted, with ``deployment``: runs on Kubernetes. External, with
@@ -110,16 +111,6 @@ class ModelService(pulumi.dynamic.Resource, module="modelfleet", name="ModelServ
 
     @property
     @pulumi.getter
-    def namespace(self) -> pulumi.Output[str]:
-        """Kubernetes namespace it lives in. Known at preview."""
-
-    @property
-    @pulumi.getter
-    def endpoint(self) -> pulumi.Output[str]:
-        """URL of the server, without a path. Known at preview."""
-
-    @property
-    @pulumi.getter
     def base_url(self) -> pulumi.Output[str]:
         """OpenAI-compatible base URL: `endpoint` + `/v1`, or the provider's. Known at preview."""
 
@@ -138,38 +129,8 @@ class ModelService(pulumi.dynamic.Resource, module="modelfleet", name="ModelServ
     def gpu_total(self) -> pulumi.Output[int]:
         """GPUs of all replicas together. Known at preview."""
 
-    @property
-    @pulumi.getter
-    def pod_template_hash(self) -> pulumi.Output[str]:
-        """Changes exactly when pods will be replaced; empty when external. Known at preview."""
 
-    @property
-    @pulumi.getter
-    def status(self) -> pulumi.Output[str]:
-        """READY, CREATING, UPDATING, CREATE_FAILED and so on, STOPPED or DEGRADED."""
-
-    @property
-    @pulumi.getter
-    def status_reason(self) -> pulumi.Output[str]:
-        """Why the status is what it is; empty where there is nothing to say."""
-
-    @property
-    @pulumi.getter
-    def created_at(self) -> pulumi.Output[str]:
-        """When the service was created, as RFC 3339."""
-
-    @property
-    @pulumi.getter
-    def last_updated_at(self) -> pulumi.Output[str]:
-        """When the service was last changed, as RFC 3339."""
-
-    @property
-    @pulumi.getter
-    def cluster_uid(self) -> pulumi.Output[str]:
-        """UID of the cluster's kube-system namespace: which cluster it really runs on."""
-
-
-class ModelProxy(pulumi.dynamic.Resource, module="modelfleet", name="ModelProxy"):
+class ModelProxy(Observed, pulumi.dynamic.Resource, module="modelfleet", name="ModelProxy"):
     """One OpenAI-compatible URL in front of many models.
 
     A target's ``service`` is a ModelService of this program, or the name of one that is there. All
@@ -258,16 +219,6 @@ class ModelProxy(pulumi.dynamic.Resource, module="modelfleet", name="ModelProxy"
 
     @property
     @pulumi.getter
-    def namespace(self) -> pulumi.Output[str]:
-        """Kubernetes namespace it lives in. Known at preview."""
-
-    @property
-    @pulumi.getter
-    def endpoint(self) -> pulumi.Output[str]:
-        """URL of the gateway, without a path. Known at preview."""
-
-    @property
-    @pulumi.getter
     def base_url(self) -> pulumi.Output[str]:
         """OpenAI-compatible base URL: `endpoint` + `/v1`. Known at preview."""
 
@@ -280,33 +231,3 @@ class ModelProxy(pulumi.dynamic.Resource, module="modelfleet", name="ModelProxy"
     @pulumi.getter
     def generated_keys(self) -> pulumi.Output[Mapping[str, str]]:
         """The keys that were made here, by name; a secret."""
-
-    @property
-    @pulumi.getter
-    def pod_template_hash(self) -> pulumi.Output[str]:
-        """Changes exactly when pods will be replaced. Known at preview."""
-
-    @property
-    @pulumi.getter
-    def status(self) -> pulumi.Output[str]:
-        """READY, CREATING, UPDATING, CREATE_FAILED and so on, STOPPED or DEGRADED."""
-
-    @property
-    @pulumi.getter
-    def status_reason(self) -> pulumi.Output[str]:
-        """Why the status is what it is; empty where there is nothing to say."""
-
-    @property
-    @pulumi.getter
-    def created_at(self) -> pulumi.Output[str]:
-        """When the proxy was created, as RFC 3339."""
-
-    @property
-    @pulumi.getter
-    def last_updated_at(self) -> pulumi.Output[str]:
-        """When the proxy was last changed, as RFC 3339."""
-
-    @property
-    @pulumi.getter
-    def cluster_uid(self) -> pulumi.Output[str]:
-        """UID of the cluster's kube-system namespace: which cluster it really runs on."""

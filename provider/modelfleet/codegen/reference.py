@@ -23,6 +23,7 @@ from modelfleet.codegen.shapes import (
     models_under,
 )
 from modelfleet.codegen.typed_dicts import default_text
+from modelfleet.registration import outputs_of
 from modelfleet.spec.elsewhere import ELSEWHERE
 from modelfleet.spec.fields import ChangeClass
 from modelfleet.spec.proxy import ModelProxySpec
@@ -104,8 +105,7 @@ def _outputs(resource: type) -> Iterator[str]:
         ("Output", "Meaning"),
         (
             (f"`{name}`", inspect.getdoc(member) or "")
-            for name, member in vars(resource).items()
-            if isinstance(member, property)
+            for name, member in outputs_of(resource).items()
         ),
     )
 
