@@ -200,6 +200,7 @@ async def test_metadata_of_responses_is_texts_only() -> None:
         (True, None, {"include_usage": True}, True),
         (True, {"include_usage": False}, {"include_usage": True}, True),
         (True, {"include_usage": True}, {"include_usage": True}, False),
+        (True, {"include_usage": "please"}, {"include_usage": True}, True),
         (True, {"x": 1}, {"x": 1, "include_usage": True}, True),
         (True, "nonsense", {"include_usage": True}, True),
     ],
@@ -218,10 +219,34 @@ async def test_usage_of_streams_is_always_asked_for(
 async def test_the_cache_is_asked_where_it_is_declared_and_kept_apart_by_namespace() -> None:
     request = await request_of("chat/completions", b'{"model": "chat"}', content_type=b"")
     body, _ = inner_body(request, CACHED, Steering(), namespace="rights-1")
-    asked = {"use-cache": True, "ttl": 30, "namespace": "rights-1"}
-    assert json.loads(body)["cache"] == asked
+    asked = json.loads(body)["cache"]
+    assert asked.pop("namespace").startswith("rights-1/")
+    assert asked == {"use-cache": True, "ttl": 30}
     other = await request_of("responses", b'{"model": "chat"}', content_type=b"")
     assert "cache" not in json.loads(inner_body(other, CACHED, Steering(), namespace="x")[0])
+
+
+async def test_cached_answers_are_shared_between_equal_requests_only() -> None:
+    async def namespace(**fields: Any) -> str:
+        asked = json.dumps({"model": "chat", **fields}).encode()
+        request = await request_of("chat/completions", asked, content_type=b"")
+        body, _ = inner_body(request, CACHED, Steering(), namespace="rights")
+        return str(json.loads(body)["cache"]["namespace"])
+
+    assert await namespace(top_k=1, n=2) == await namespace(n=2, top_k=1)
+    template = {"chat_template": "Say what I like."}
+    seen = {await namespace(), await namespace(top_k=1), await namespace(**template)}
+    assert len(seen) == 3
+
+
+async def test_a_tool_that_litellm_would_look_for_in_itself_is_dropped() -> None:
+    outside = {"type": "mcp", "server_url": "https://tools.example/mcp"}
+    function = {"type": "function", "function": {"name": "f"}}
+    own = {"type": "mcp", "server_url": "litellm_proxy/mcp/any"}
+    asked = {"model": "chat", "tools": [outside, own, function, 7]}
+    request = await request_of("responses", json.dumps(asked).encode(), content_type=b"")
+    body, _ = inner_body(request, ROUTE, Steering(), namespace="n")
+    assert json.loads(body)["tools"] == [outside, function, 7]
 
 
 async def test_a_form_is_read_and_written_anew() -> None:

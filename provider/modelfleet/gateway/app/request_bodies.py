@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +46,7 @@ class Request:
     def lacks_usage(self) -> bool:
         """Whether the caller did not ask for the usage of its stream, and so must not get it."""
         options = self.fields.get("stream_options")
-        asks = isinstance(options, dict) and options.get("include_usage")
+        asks = isinstance(options, dict) and options.get("include_usage") is True
         return self.is_stream and self.path in _STREAMS_WITH_USAGE and not asks
 
 
@@ -99,7 +100,7 @@ def inner_body(
 ) -> tuple[bytes, bytes]:
     """The body for LiteLLM and its content type.
 
-    ``namespace`` keeps cached replies apart: LiteLLM's key of a reply is made of the request alone.
+    ``namespace`` keeps cached replies apart that belong to callers with different rights.
     """
     if request.form is not None:
         return form_body(request.form.without(steering.is_order))
@@ -112,9 +113,21 @@ def inner_body(
         fields["cache"] = {
             "use-cache": True,
             "ttl": route.cache_ttl_seconds,
-            "namespace": namespace,
+            "namespace": f"{namespace}/{_digest(fields)}",
         }
+    return _dumped(fields), b"application/json"
+
+
+def _digest(fields: Mapping[str, Any]) -> str:
+    """Tells requests apart that LiteLLM takes for one: it leaves out what it does not know.
+
+    Whoever sends a ``chat_template`` would otherwise choose the answer of those who send none.
+    """
+    return hashlib.sha256(_dumped(fields, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _dumped(fields: Mapping[str, Any], *, option: int = 0) -> bytes:
     try:
-        return orjson.dumps(fields), b"application/json"
+        return orjson.dumps(fields, option=option)
     except TypeError as error:
         raise invalid_json("it is nested too deeply") from error

@@ -138,10 +138,20 @@ class Steering:
                 for name, value in metadata.items()
                 if isinstance(value, str) and not _is_order_in_metadata(name)
             }
+        if isinstance(tools := kept.get("tools"), list):
+            kept["tools"] = [tool for tool in tools if not _is_litellms_own(tool)]
         carried = {name: kept.pop(name) for name in _CARRIED & kept.keys()}
         if carried:
             kept["extra_body"] = carried
         return kept
+
+
+def _is_litellms_own(tool: Any) -> bool:
+    """Whether LiteLLM would look for the tool in itself, as it does for ``litellm_proxy/mcp/…``."""
+    if not isinstance(tool, dict) or tool.get("type") != "mcp":
+        return False
+    address = tool.get("server_url")
+    return isinstance(address, str) and not address.startswith(("http://", "https://"))
 
 
 def _is_order_in_metadata(name: str) -> bool:
