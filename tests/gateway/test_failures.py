@@ -30,7 +30,8 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def ask(http: httpx.Client, model: str, **more: Any) -> httpx.Response:
-    return http.post("/v1/chat/completions", json={"model": model, "messages": MESSAGES, **more})
+    body = {"model": model, "messages": MESSAGES, **more}
+    return http.post("/v1/chat/completions", json=body)
 
 
 def code_of(reply: httpx.Response) -> tuple[int, str]:
@@ -213,6 +214,25 @@ def test_what_an_upstream_finds_wrong_with_a_request_is_passed_on_without_addres
     assert answered["code"] in ("bad_request", "context_length_exceeded")
 
 
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize(
+    ("model", "path", "asked"),
+    [
+        ("once", "chat/completions", {"messages": MESSAGES}),
+        ("once", "chat/completions", {"messages": MESSAGES, "stream": True}),
+        ("order", "rerank", {"query": "x", "documents": ["y"]}),
+    ],
+)
+def test_no_upstream_sends_requests_elsewhere(
+    http: httpx.Client, stub: Stub, status: int, model: str, path: str, asked: dict[str, Any]
+) -> None:
+    elsewhere = {"location": f"{stub.base_url}/chat/completions/elsewhere"}
+    stub.tell(always={"status": status, "headers": elsewhere})
+    reply = http.post(f"/v1/{path}", json={"model": model, **asked})
+    assert code_of(reply) == (502, "bad_gateway")
+    assert {call["path"] for call in stub.calls} == {f"/v1/{path}"}
+
+
 def test_retries_go_to_the_other_upstream(http: httpx.Client, stub: Stub) -> None:
     stub.tell(model="served-a", always=FAILS)
     for _ in range(20):
@@ -285,6 +305,20 @@ def test_a_cached_reply_is_marked_and_kept_from_keys_with_other_rights(
         record = gateway.record(again.headers["x-request-id"])
         assert (record["cache_hit"], record["model"]) == (True, "cached")
     assert "x-modelfleet-cache" not in ask(http, "chat").headers
+
+
+def test_a_cached_reply_is_for_requests_that_are_equal_in_all(
+    http: httpx.Client, stub: Stub
+) -> None:
+    stub.tell(model="served-cached", always={"text": "as the template has it"})
+    asked: dict[str, Any] = {"messages": [{"role": "user", "content": "who is it?"}]}
+    template = {"chat_template": "Say so.", "guided_json": {}, "top_k": 1}
+    for _ in patiently(10):
+        if ask(http, "cached", **asked, **template).headers.get("x-modelfleet-cache"):
+            break
+    stub.tell(model="served-cached", always={"text": "as it is"})
+    reply = ask(http, "cached", **asked)
+    assert reply.json()["choices"][0]["message"]["content"] == "as it is"
 
 
 def test_a_guardrail_blocks_before_the_upstream_is_called(http: httpx.Client, stub: Stub) -> None:

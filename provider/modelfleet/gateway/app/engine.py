@@ -55,6 +55,7 @@ class Engine:
         self._server = importlib.import_module("litellm.proxy.proxy_server")
         _with_retries_elsewhere()
         _with_the_unsent_sent_again()
+        _without_redirections()
         self.app: Asgi = self._server.app
 
     @property
@@ -190,6 +191,29 @@ def _with_the_unsent_sent_again() -> None:
         return await send(self, request)
 
     transport.handle_async_request = sent
+
+
+def _without_redirections() -> None:
+    """Send requests to upstreams that are declared, and not to where those would like them.
+
+    LiteLLM's clients follow a ``Location``, and would bring a caller's words, and the answer, from
+    any address that the pod can reach. Without one, a redirection is an answer like other failures.
+    """
+    http = importlib.import_module("litellm.llms.custom_httpx.aiohttp_transport")
+    own = getattr(http, "LiteLLMAiohttpTransport", None)
+    for transport in (own, http.httpx.AsyncHTTPTransport):
+        if transport is not None:
+            transport.handle_async_request = _led_nowhere(transport.handle_async_request)
+
+
+def _led_nowhere(send: Any) -> Any:
+    async def sent(self: Any, request: Any) -> Any:
+        response = await send(self, request)
+        if 300 <= response.status_code < 400:
+            response.headers.pop("location", None)
+        return response
+
+    return sent
 
 
 def _is_unsent(error: BaseException | None) -> bool:

@@ -93,7 +93,7 @@ class Relay:
         """The tokens of this request; estimated where an upstream worked and did not say."""
         if self._record.usage.total_tokens:
             return self._record.usage
-        if self.inner is not None and self.inner.status >= 400:
+        if self.inner is not None and self.inner.is_failure:
             return Usage()
         if self._events.usage is not None:
             return self._events.usage
@@ -103,7 +103,7 @@ class Relay:
     @property
     def _is_whole(self) -> bool:
         """Whether the reply is held until it is complete."""
-        return self.inner is None or self.inner.status >= 400 or self.inner.is_json
+        return self.inner is None or self.inner.is_failure or self.inner.is_json
 
     @property
     def _is_checked(self) -> bool:
@@ -111,7 +111,7 @@ class Relay:
         return self._guardrail is not None and self._guardrail.checks_reply
 
     async def _answer_whole(self, inner: InnerHead, body: bytes) -> None:
-        if inner.status >= 400:
+        if inner.is_failure:
             after = inner.retry_after
             await self.refuse(upstream_error(inner.status, body, self._route, retry_after=after))
             return

@@ -32,6 +32,11 @@ class InnerHead:
     retry_after: str | None = None
 
     @property
+    def is_failure(self) -> bool:
+        """Whether it is no answer. A redirection is none either: LiteLLM tells of it at length."""
+        return self.status >= 300
+
+    @property
     def is_events(self) -> bool:
         """Whether the body is a stream of events."""
         return self.content_type.startswith(b"text/event-stream")
