@@ -288,6 +288,13 @@ def test_orders_to_litellm_in_headers_and_query_do_nothing(http: httpx.Client, s
     assert http.headers["authorization"] not in json.dumps(call)
 
 
+def test_tools_of_litellm_itself_are_not_there(http: httpx.Client, stub: Stub) -> None:
+    own = {"type": "mcp", "server_label": "a", "server_url": "litellm_proxy/mcp/any"}
+    reply = http.post("/v1/responses", json={"model": "once", "input": "hi", "tools": [own]})
+    assert reply.status_code == 200
+    assert not stub.calls[0]["body"].get("tools")
+
+
 def test_orders_in_a_form_do_nothing(http: httpx.Client, stub: Stub) -> None:
     orders = {"api_base": "http://127.0.0.1:9", "mock_response": "x"}
     form = {"model": "ears", "language": "de", **orders}
@@ -306,6 +313,23 @@ def test_line_breaks_in_headers_are_refused_by_the_server(gateway: Gateway) -> N
             head = b"GET /v1/models HTTP/1.1\r\nhost: a\r\nauthorization: Bearer " + injected
             connection.sendall(head + b"\r\n\r\n")
             assert connection.recv(100).split(b" ")[1] in (b"400", b"401")
+
+
+def test_a_head_without_end_is_refused_before_it_fills_the_memory(gateway: Gateway) -> None:
+    address = urlsplit(gateway.url)
+    trailers = b"POST /v1/models HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"
+    for beginning in (b"GET /v1/", b"GET /v1/models HTTP/1.1\r\nx: ", trailers + b"x: "):
+        with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+            connection.sendall(beginning)
+            with pytest.raises(ConnectionError):
+                for _ in range(100):
+                    connection.sendall(b"a" * 2**20)
+    long = {"authorization": f"Bearer {KEYS['all']}", "x-long": "a" * 20_000}
+    with httpx.Client(headers=long) as http:
+        body = {"model": "chat", "messages": [{"role": "user", "content": "a" * 2**20}]}
+        for _ in range(5):
+            reply = http.post(f"{gateway.url}/v1/chat/completions", json=body)
+            assert reply.status_code == 200
 
 
 def test_a_request_that_is_too_large_is_refused_before_it_is_read(gateway: Gateway) -> None:

@@ -19,6 +19,7 @@ from types import FrameType
 import uvicorn
 
 from .application import Application
+from .connections import protocol
 from .metrics import forget_process
 from .readiness import Readiness
 from .settings import Gateway, Settings
@@ -53,7 +54,7 @@ def serve(settings: Settings, gateway: Gateway, readiness: Readiness, on: socket
         application,
         # uvloop and httptools where the image has them, which not every release does.
         loop="auto",
-        http="auto",
+        http=protocol(),
         ws="none",
         lifespan="on",
         access_log=False,
