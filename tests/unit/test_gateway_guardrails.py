@@ -105,7 +105,7 @@ def test_pictures_sound_and_files_are_no_text() -> None:
         {"type": "input_audio", "input_audio": {"data": encoded, "format": "wav"}},
         {"type": "file", "file": {"file_data": encoded, "filename": "a.pdf"}},
     ]
-    body = {"messages": [{"role": FORBIDDEN, "content": parts}], "model": FORBIDDEN}
+    body = {"messages": [{"role": "user", "content": parts}], "model": FORBIDDEN}
     assert set(texts_of(body, fields=REQUEST_FIELDS)) == {"a.pdf"}
 
 
@@ -122,6 +122,35 @@ def test_pictures_sound_and_files_are_no_text() -> None:
 )
 def test_where_callers_choose_the_names_of_fields_all_is_text(body: Mapping[str, Any]) -> None:
     assert guardrail(blocked_words=[FORBIDDEN]).refusal_of_request(body) is not None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"messages": [{"role": FORBIDDEN, "content": "hi"}]},
+        {"messages": [{"role": [FORBIDDEN], "content": "hi"}]},
+        {"messages": [{"role": "tool", "tool_call_id": FORBIDDEN, "content": "hi"}]},
+        {"messages": [], "chat_template": FORBIDDEN},
+        {"messages": [], "chat_template_kwargs": {"any": {"id": FORBIDDEN}}},
+        {"messages": [], "guided_choice": [FORBIDDEN]},
+        {"messages": [], "structured_outputs": {"choice": [FORBIDDEN]}},
+        {"messages": [], "json_schema": {"title": FORBIDDEN}},
+    ],
+    ids=["role", "roles", "call", "template", "its values", "choice", "outputs", "schema"],
+)
+def test_what_engines_put_before_a_model_is_text(body: Mapping[str, Any]) -> None:
+    assert guardrail(blocked_words=[FORBIDDEN]).refusal_of_request(body) is not None
+
+
+def test_a_role_that_everybody_has_is_none() -> None:
+    body = {"messages": [{"role": "assistant", "content": "hi"}]}
+    assert guardrail(blocked_words=["assistant"]).refusal_of_request(body) is None
+
+
+@pytest.mark.parametrize("name", ["prompt_embeds", "prompt_token_ids"])
+def test_a_prompt_of_numbers_is_refused_under_any_name(name: str) -> None:
+    refusal = guardrail(blocked_words=[FORBIDDEN]).refusal_of_request({"prompt": "", name: "AAA="})
+    assert refusal is not None
 
 
 def test_a_number_in_the_arguments_of_a_tool_is_text() -> None:

@@ -123,11 +123,23 @@ def test_responses_that_fail_end_with_an_error_that_clients_know(failure: dict[s
     assert b"inside" not in data
 
 
-def test_what_a_stream_says_is_one_text() -> None:
+def test_the_pieces_of_a_stream_are_put_together_before_they_are_read() -> None:
     call = {"index": 0, "function": {"arguments": "{'a'"}}
     said = chunk("for") + chunk("bidden") + event(choices=[{"delta": {"tool_calls": [call]}}])
     said += event(choices=[{"text": "!"}]) + event(type="x.delta", delta="?") + DONE + b": ping\n\n"
-    assert said_in(said) == {"choices": [{"message": {"content": "forbidden{'a'!?"}}]}
+    assert texts_said(said) == ["forbidden", "{'a'", "!", "?"]
+
+
+def test_what_several_choices_say_in_turn_is_a_text_each() -> None:
+    def piece(index: int, text: str, **more: Any) -> bytes:
+        return event(choices=[{"index": index, "delta": {"content": text, **more}}])
+
+    said = piece(0, "for") + piece(1, "a ") + piece(0, "bidden", reasoning_content="b") + DONE
+    assert texts_said(said) == ["forbidden", "a ", "b"]
+
+
+def texts_said(events: bytes) -> list[str]:
+    return [choice["message"]["content"] for choice in said_in(events)["choices"]]
 
 
 @pytest.mark.parametrize(
@@ -139,6 +151,11 @@ def test_what_a_stream_says_is_one_text() -> None:
         ({"usage": {"type": "duration", "seconds": 3}}, None),
         ({"usage": None}, None),
         ({"usage": dict.fromkeys(USED, 0)}, None),
+        ({"usage": dict.fromkeys(USED, -1)}, None),
+        ({"usage": dict.fromkeys(USED, True)}, None),
+        ({"usage": dict.fromkeys(USED, 2**62)}, None),
+        ({"usage": {**USED, "completion_tokens": -9}}, Usage(3, 0, 5)),
+        ({"usage": {**USED, "total_tokens": 1}}, Usage(3, 2, 5)),
         ({"meta": {"tokens": {"input_tokens": 4}}}, Usage(4, 0, 4)),
         ({}, None),
     ],
@@ -198,6 +215,15 @@ def test_models_are_listed_sorted_in_openais_shape() -> None:
         ('litellm.BadRequestError: Hosted_vllmException - {"error": {"message": "no"}}', "no"),
         ("no\n\nLiteLLM: model group 'fb' failed with the error above. Fallback to x", "no"),
         ("no. Received Model Group=chat\nAvailable Model Group Fallbacks=None", "no."),
+        (
+            "openai does not support parameters: ['a'], for model=served. To drop these, set `b`",
+            "openai does not support parameters: ['a']",
+        ),
+        (
+            "Invalid request format: litellm.APIConnectionError: APIConnectionError: "
+            "OpenAIException - 'list' object has no attribute 'get'",
+            "",
+        ),
         ("see http://10.0.0.1:8000/v1?x=1, please", "see (an upstream) please"),
         ("at 10.2.3.4:80 or chat-engine.models.svc.cluster.local:8000", None),
         ("ValueError: x is wrong", "x is wrong"),

@@ -20,6 +20,18 @@ REQUEST_FIELDS = (
     "functions",
     "response_format",
     "prediction",
+    # what engines add that ends up before a model, or says what it may answer
+    "chat_template",
+    "chat_template_kwargs",
+    "grammar",
+    "guided_choice",
+    "guided_grammar",
+    "guided_json",
+    "guided_regex",
+    "instruction",
+    "json_schema",
+    "negative_prompt",
+    "structured_outputs",
     # responses, embeddings, moderations, speech
     "input",
     "instructions",
@@ -31,7 +43,22 @@ REQUEST_FIELDS = (
 REPLY_FIELDS = ("choices", "output", "output_text", "text", "results", "segments")
 
 # Of these, callers choose the names of fields, too: all of them, and all below, is text.
-_FREE_FIELDS = frozenset({"arguments", "documents", "functions", "response_format", "tools"})
+_FREE_FIELDS = frozenset(
+    {
+        "arguments",
+        "chat_template_kwargs",
+        "documents",
+        "functions",
+        "guided_json",
+        "json_schema",
+        "response_format",
+        "structured_outputs",
+        "tools",
+    }
+)
+
+# Engines write down whatever role they are given, and it is up to callers to give these.
+_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
 _NO_TEXT = frozenset(
     {
@@ -41,20 +68,19 @@ _NO_TEXT = frozenset(
         "encrypted_content",
         "file_data",
         # what is chosen from a list, or names something
-        "call_id",
         "detail",
         "finish_reason",
         "format",
         "id",
         "role",
         "status",
-        "tool_call_id",
         "type",
         # the same text once more, by tokens
         "logprobs",
         "tokens",
     }
 )
+_NUMBERS = ("prompt_embeds", "prompt_token_ids")
 _ADDRESSES = frozenset({"image_url", "file_url", "url"})
 
 
@@ -75,7 +101,11 @@ def texts_of(body: Mapping[str, Any], *, fields: tuple[str, ...]) -> Iterator[st
             case list():
                 rest.extend((name, each) for each in value)
             case dict():
-                rest.extend((name, each) for name, each in value.items() if name not in _NO_TEXT)
+                rest.extend((name, each) for name, each in value.items() if _is_read(name, each))
+
+
+def _is_read(name: str, value: Any) -> bool:
+    return name not in _NO_TEXT or (name == "role" and value not in _ROLES)
 
 
 def _free_texts(value: Any) -> Iterator[str]:
@@ -97,7 +127,9 @@ def _free_texts(value: Any) -> Iterator[str]:
 
 
 def has_token_ids(body: Mapping[str, Any]) -> bool:
-    """Whether a prompt or an input is given as numbers of tokens, of which nobody reads a word."""
+    """Whether a prompt or an input is given as numbers, of which nobody reads a word."""
+    if any(body.get(name) for name in _NUMBERS):
+        return True
     return any(_holds_a_number(body.get(name)) for name in ("prompt", "input"))
 
 

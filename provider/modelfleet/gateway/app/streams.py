@@ -162,8 +162,12 @@ def _has_content(chunk: dict[str, Any]) -> bool:
 
 
 def said_in(events: bytes) -> dict[str, Any]:
-    """What the model says in a whole stream, as the one reply that a guardrail reads."""
-    texts: list[str] = []
+    """What the model says in a whole stream, as the one reply that a guardrail reads.
+
+    Each text by itself: of several choices, and of a choice's words and calls, the pieces come in
+    any order, and words would be torn apart.
+    """
+    texts: dict[tuple[str, str], list[str]] = {}
     for event in events.split(_END):
         try:
             fields = orjson.loads(_parts(event)[1])
@@ -172,21 +176,27 @@ def said_in(events: bytes) -> dict[str, Any]:
         if not isinstance(fields, dict):
             continue
         if isinstance(fields.get("delta"), str):
-            texts.append(fields["delta"])
+            item = str(fields.get("item_id")), str(fields.get("type"))
+            texts.setdefault(item, []).append(fields["delta"])
         choices = fields.get("choices")
         for choice in choices if isinstance(choices, list) else []:
-            texts += _texts(choice)
-    return {"choices": [{"message": {"content": "".join(texts)}}]}
+            for place, text in _texts(choice):
+                texts.setdefault(place, []).append(text)
+    return {"choices": [{"message": {"content": "".join(parts)}} for parts in texts.values()]}
 
 
-def _texts(choice: Any) -> list[str]:
+def _texts(choice: Any) -> list[tuple[tuple[str, str], str]]:
+    """The texts of a choice, each with its place, which is the same from chunk to chunk."""
     if not isinstance(choice, dict):
         return []
     delta = choice.get("delta")
-    said = [choice.get("text")]
+    said: list[tuple[str, Any]] = [("text", choice.get("text"))]
     if isinstance(delta, dict):
-        said += [delta.get("content"), delta.get("reasoning_content"), delta.get("refusal")]
+        said += [(name, delta.get(name)) for name in ("content", "reasoning_content", "refusal")]
         calls = delta.get("tool_calls")
         for call in calls if isinstance(calls, list) else []:
-            said.append((call.get("function") or {}).get("arguments"))
-    return [text for text in said if isinstance(text, str)]
+            function = call.get("function") if isinstance(call, dict) else None
+            if isinstance(function, dict):
+                said.append((f"call {call.get('index')}", function.get("arguments")))
+    number = str(choice.get("index"))
+    return [((number, name), text) for name, text in said if isinstance(text, str)]

@@ -18,12 +18,14 @@ from .settings import Route
 
 # "litellm.BadRequestError: ", "InternalServerError: ", "OpenAIException - ", "Error code: 400 - "
 _WRAPPING = re.compile(
-    r"^\s*(?:litellm\.)?(?:[A-Za-z_]+(?:Error|Exception|Timeout)|Timeout)\s*(?::| -)\s*"
+    r"^\s*Invalid request format:\s*"
+    r"|^\s*(?:litellm\.)?(?:[A-Za-z_]+(?:Error|Exception|Timeout)|Timeout)\s*(?::| -)\s*"
     r"|^\s*Error code: \d+\s*-\s*"
 )
 _ADDENDA = re.compile(
     r"\n*\s*(?:LiteLLM: model group|Received Model Group|Available Model Group|Deployment Info:"
-    r"|LiteLLM Retried|Error doing the fallback|No fallback model group|Fallback to ).*",
+    r"|LiteLLM Retried|Error doing the fallback|No fallback model group|Fallback to "
+    r"|, for model=\S+\. To drop these).*",
     re.DOTALL,
 )
 _ADDRESSES = re.compile(
@@ -32,6 +34,8 @@ _ADDRESSES = re.compile(
     r"|\b[a-z0-9-]+(?:\.[a-z0-9-]+)+\.svc(?:\.[a-z0-9-]+)*(?::\d+)?"
     r"|\b[a-zA-Z][a-zA-Z0-9-]*(?:\.[a-zA-Z0-9-]+)*:\d{4,5}\b",
 )
+# Of Python, which stumbles over a body that is not as LiteLLM expects it.
+_STUMBLES = re.compile(r"\bobject (?:has no attribute|is not \w+)|^'\w+'$|\bTraceback\b")
 _PASSED_ON = frozenset({400, 409, 413, 415, 422})
 _MAX_MESSAGE = 2_000
 
@@ -93,6 +97,8 @@ def cleaned(message: str) -> str:
         previous, text = text, _WRAPPING.sub("", text, count=1)
     if text.lstrip().startswith("{"):
         text = str(_fields(text.encode()).get("message") or text)
+    if _STUMBLES.search(text):
+        return ""
     return _ADDRESSES.sub("(an upstream)", text).strip()[:_MAX_MESSAGE]
 
 

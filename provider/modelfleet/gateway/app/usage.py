@@ -9,6 +9,8 @@ from typing import Any
 from .guarded_text import REPLY_FIELDS, REQUEST_FIELDS, texts_of
 
 _CHARACTERS_PER_TOKEN = 4
+_MOST_TOKENS = 10**9
+"""What says more than that, or less than nothing, is no count: no counter could add it up."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ def reported_usage(reply: Mapping[str, Any]) -> Usage | None:
     if isinstance(usage, dict):
         prompt = _count(usage, "prompt_tokens", "input_tokens")
         completion = _count(usage, "completion_tokens", "output_tokens")
-        total = _count(usage, "total_tokens") or (prompt or 0) + (completion or 0)
+        total = max(_count(usage, "total_tokens") or 0, (prompt or 0) + (completion or 0))
         if not total:
             # LiteLLM writes zeros where an upstream writes nothing.
             return None
@@ -43,7 +45,8 @@ def reported_usage(reply: Mapping[str, Any]) -> Usage | None:
 def _count(usage: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
         value = usage.get(name)
-        if isinstance(value, int):
+        # Not booleans, which are integers as well.
+        if type(value) is int and 0 <= value <= _MOST_TOKENS:
             return value
     return None
 
