@@ -1,11 +1,9 @@
-"""How the gateway's processes start, share their work and end: with gateways of their own."""
+"""How the gateway's processes start, share their work and end; the last test ends them."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,24 +20,23 @@ def spec_for(stub: Stub) -> Json:
     return {"routes": {"chat": {"targets": [{"base_url": stub.base_url, "model_name": "chat"}]}}}
 
 
-@contextlib.contextmanager
-def running(folder: Path, stub: Stub, **more: Any) -> Iterator[Gateway]:
-    gateway = Gateway(folder, spec_for(stub), **more)
-    try:
-        gateway.wait_until_ready()
-        yield gateway
-    finally:
-        gateway.close()
-
-
 @pytest.fixture(scope="module")
 def workers(running_stub: Stub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     def with_workers(configuration: Json) -> Json:
         return {**configuration, "workers": 2}
 
     folder = tmp_path_factory.mktemp("workers")
-    with running(folder, running_stub, changed=with_workers) as gateway:
+    gateway = Gateway(
+        folder,
+        spec_for(running_stub),
+        changed=with_workers,
+        environment={"MODELFLEET_DRAIN_SECONDS": "3"},
+    )
+    try:
+        gateway.wait_until_ready()
         yield gateway
+    finally:
+        gateway.close()
 
 
 def ask(gateway: Gateway, **more: Any) -> httpx.Response:
@@ -79,23 +76,24 @@ def test_a_worker_that_dies_is_started_anew(workers: Gateway, stub: Stub) -> Non
     now = [each.pid for each in workers.process.children()]
     assert second.pid in now
     assert (len(now), first.pid in now) == (2, False)
-    workers.process.terminate()
+
+
+def late(gateway: Gateway) -> tuple[int, str | None]:
+    reply = httpx.get(f"{gateway.url}/v1/models")
+    return reply.status_code, reply.headers.get("connection")
+
+
+def test_what_runs_is_finished_when_the_gateway_is_to_end(workers: Gateway, stub: Stub) -> None:
+    stub.tell(always={"event_delay_seconds": 0.8, "text": "a b c d"})
+    url = f"{workers.url}/v1/chat/completions"
+    with httpx.stream("POST", url, json={**ASKED, "stream": True}, timeout=60) as reply:
+        lines = reply.iter_lines()
+        next(lines)
+        workers.process.terminate()
+        assert any(not workers.is_ready for _ in patiently(5))
+        # While it drains it still answers, and asks to connect elsewhere.
+        assert any(late(workers) == (200, "close") for _ in patiently(2))
+        rest = list(lines)
+    assert rest[-2:] == ["data: [DONE]", ""]
     assert workers.process.wait(30) == 0
-
-
-def test_what_runs_is_finished_when_the_gateway_is_to_end(tmp_path: Path, stub: Stub) -> None:
-    with running(tmp_path, stub, environment={"MODELFLEET_DRAIN_SECONDS": "2"}) as gateway:
-        stub.tell(always={"event_delay_seconds": 0.8, "text": "a b c d"})
-        url = f"{gateway.url}/v1/chat/completions"
-        with httpx.stream("POST", url, json={**ASKED, "stream": True}, timeout=60) as reply:
-            lines = reply.iter_lines()
-            next(lines)
-            gateway.process.terminate()
-            assert any(not gateway.is_ready for _ in patiently(5))
-            # While it drains it still answers, and asks to connect elsewhere.
-            late = httpx.get(f"{gateway.url}/v1/models")
-            assert (late.status_code, late.headers["connection"]) == (200, "close")
-            rest = list(lines)
-        assert rest[-2:] == ["data: [DONE]", ""]
-        assert gateway.process.wait(30) == 0
-        assert gateway.records[-1]["status"] == 200
+    assert workers.record(reply.headers["x-request-id"])["status"] == 200
