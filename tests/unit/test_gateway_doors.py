@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -16,10 +18,12 @@ from modelfleet.gateway.app.access import Access
 from modelfleet.gateway.app.errors import GatewayError
 from modelfleet.gateway.app.forms import File, Form, form_body, read_form
 from modelfleet.gateway.app.keys import ANONYMOUS, INBOUND_NAME, Keyring
+from modelfleet.gateway.app.large_bodies import LargeBodies
 from modelfleet.gateway.app.paths import target_of
 from modelfleet.gateway.app.request_bodies import inner_body, request_of
-from modelfleet.gateway.app.settings import Route
+from modelfleet.gateway.app.settings import Gateway, Route, Upstream, settings_of
 from modelfleet.gateway.app.steering import Steering
+from modelfleet.gateway.app.upstream_checks import UpstreamChecks
 from modelfleet.gateway.app.watched import WatchedFile
 
 ROUTE = Route("chat", 60, (), False, 300, {}, None)
@@ -165,6 +169,35 @@ def test_a_file_is_read_again_when_it_changes_and_kept_while_it_is_broken(
     assert "secret" not in complaints
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[]",
+        '{"version": 2, "keys": {}}',
+        '{"version": 1, "keys": []}',
+        '{"version": 1, "keys": {"xy": {}}}',
+        "[" * 100_000,
+        '{"version": 1, "keys": {',
+    ],
+    ids=["empty", "null", "list", "version", "keys", "entry", "nested", "cut"],
+)
+def test_a_broken_file_of_keys_lets_in_who_was_let_in_and_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr(watched, "STAT_SECONDS", 0.0)
+    file = key_file(tmp_path, "sk-1")
+    keyring = Keyring(file, inbound_file=None, requires_key=True)
+    assert keyring.caller(bearer("sk-1")).name == "a"
+    file.write_text(text)
+    assert keyring.caller(bearer("sk-1")).name == "a"
+    assert refused(lambda: keyring.caller(bearer("sk-2"))) == "incorrect_api_key"
+    from_the_start = Keyring(file, inbound_file=None, requires_key=True)
+    assert not from_the_start.is_read
+    assert refused(lambda: from_the_start.caller(bearer("sk-1"))) == "incorrect_api_key"
+
+
 async def test_orders_go_and_what_models_are_asked_stays() -> None:
     asked = {
         "model": "chat",
@@ -271,3 +304,37 @@ async def test_what_is_no_form_is_said_to_be_none(content_type: bytes) -> None:
     with pytest.raises(GatewayError) as error:
         await read_form(b"{}", content_type)
     assert error.value.status == 400
+
+
+def test_large_bodies_share_what_room_there_is_and_small_ones_always_fit() -> None:
+    bodies, mib = LargeBodies(5 * 2**20), 2**20
+    with bodies.room() as first:
+        for size in (100, 2 * mib, 4 * mib):
+            first(size)
+        with bodies.room() as second, bodies.room() as small:
+            small(mib - 1)
+            with pytest.raises(GatewayError) as refused:
+                second(2 * mib)
+            assert (refused.value.status, refused.value.code) == (503, "service_unavailable")
+            second(mib)
+    with bodies.room() as again:
+        again(5 * mib)
+
+
+async def test_of_an_upstream_that_is_looked_at_only_the_head_is_read(tmp_path: Path) -> None:
+    async def endless(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b" " * 1000)
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(endless, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    upstream = Upstream("id", "u", "routes.a", None, f"http://127.0.0.1:{port}/v1", None)
+    gateway = Gateway("ns/front", {}, {"id": upstream}, {}, False, False, 1, {})
+    settings = settings_of({"MODELFLEET_SECRETS": str(tmp_path)})
+    async with server, asyncio.timeout(20):
+        found = await UpstreamChecks(settings, gateway).document()
+    assert found["upstreams"]["id"]["status"] == 200

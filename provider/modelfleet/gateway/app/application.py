@@ -16,6 +16,7 @@ from .errors import GatewayError, internal_error, model_not_found
 from .exchange import CALLER_GONE_STATUS, CallerGoneError, Exchange, Parts, elapsed_ms
 from .guardrails import Guardrail
 from .keys import Caller, Keyring
+from .large_bodies import LargeBodies
 from .limits import limiter_of
 from .metrics import Metrics
 from .paths import Target, target_of
@@ -41,6 +42,7 @@ class Application:
             steering=Steering(engine.own_parameters),
             limiter=limiter_of(gateway.raw, password_file=settings.redis_password_file),
             slots=slots_of(gateway.raw),
+            bodies=LargeBodies(settings.max_bodies_bytes),
             guardrails={
                 name: Guardrail(route.guardrail)
                 for name, route in gateway.routes.items()

@@ -115,6 +115,13 @@ def request_too_large(max_bytes: int) -> GatewayError:
     return GatewayError(413, "request_too_large", message, headers={"connection": "close"})
 
 
+def too_many_large_bodies() -> GatewayError:
+    """No room for one more large body at the moment."""
+    message = "Too many large requests are under way. Try again in 1 s."
+    headers = {"retry-after": "1", "connection": "close"}
+    return GatewayError(503, "service_unavailable", message, headers=headers)
+
+
 def internal_error() -> GatewayError:
     """What should not happen."""
     return GatewayError(500, "internal_error", "The gateway failed to handle this request.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .asgi import Message, Receive, Send
@@ -17,6 +17,7 @@ from .engine import Engine
 from .errors import error_of, model_access_denied, model_not_found
 from .guardrails import Guardrail
 from .keys import Caller
+from .large_bodies import LargeBodies
 from .limits import Limiter
 from .records import UsageRecord
 from .relay import Relay
@@ -40,6 +41,7 @@ class Parts:
     steering: Steering
     limiter: Limiter
     slots: Slots
+    bodies: LargeBodies
     guardrails: Mapping[str, Guardrail]
 
 
@@ -62,10 +64,16 @@ class Exchange:
 
     async def run(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer the request. Raises GatewayError while it is refused, and CallerGoneError."""
+        with self._parts.bodies.room() as grow:
+            await self._run(scope, receive, send, grow=grow)
+
+    async def _run(
+        self, scope: Message, receive: Receive, send: Send, *, grow: Callable[[int], None]
+    ) -> None:
         parts = self._parts
-        headers = scope["headers"]
+        headers, max_bytes = scope["headers"], parts.settings.max_body_bytes
         content_type = next((v for n, v in headers if n == b"content-type"), b"")
-        body = await read_body(receive, headers, max_bytes=parts.settings.max_body_bytes)
+        body = await read_body(receive, headers, max_bytes=max_bytes, grow=grow)
         request = await request_of(self._record.path, body, content_type=content_type)
         route = self._route(request.model)
         self._record.model, self._record.is_stream = route.access_name, request.is_stream

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,9 +51,13 @@ class Request:
 
 
 async def read_body(
-    receive: Receive, headers: Iterable[tuple[bytes, bytes]], *, max_bytes: int
+    receive: Receive,
+    headers: Iterable[tuple[bytes, bytes]],
+    *,
+    max_bytes: int,
+    grow: Callable[[int], None],
 ) -> bytes:
-    """The whole body. Raises GatewayError (413) and CallerGoneError."""
+    """The whole body, of whose size ``grow`` is told. Raises GatewayError and CallerGoneError."""
     for name, value in headers:
         if name == b"content-length" and value.isdigit() and int(value) > max_bytes:
             raise request_too_large(max_bytes)
@@ -67,6 +71,7 @@ async def read_body(
         size += len(part)
         if size > max_bytes:
             raise request_too_large(max_bytes)
+        grow(size)
         parts.append(part)
         if not message.get("more_body"):
             return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -31,6 +31,7 @@ class Settings:
     port: int
     internal_port: int
     max_body_bytes: int
+    max_bodies_bytes: int
     drain_seconds: float
 
     @property
@@ -69,6 +70,7 @@ def settings_of(environment: Mapping[str, str] = os.environ) -> Settings:
         port=int(get("MODELFLEET_PORT", "4000")),
         internal_port=int(get("MODELFLEET_INTERNAL_PORT", "4001")),
         max_body_bytes=int(float(get("MODELFLEET_MAX_BODY_MIB", "64")) * _MIB),
+        max_bodies_bytes=int(float(get("MODELFLEET_MAX_BODIES_MIB", "256")) * _MIB),
         drain_seconds=float(get("MODELFLEET_DRAIN_SECONDS", "3")),
     )
 

@@ -16,11 +16,14 @@ STAT_SECONDS = 0.5
 
 T = TypeVar("T")
 
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What a parser may raise over a file that is not as it expects."""
+
 
 class WatchedFile(Generic[T]):
     """The value that ``parse`` makes of a file's bytes, and ``absent`` while there is none.
 
-    ``parse`` may raise ValueError, KeyError or TypeError: said once on stderr, without the content.
+    What ``parse`` raises is said once on stderr, without the content.
     """
 
     def __init__(self, path: Path, parse: Callable[[bytes], T], *, absent: T) -> None:
@@ -58,7 +61,7 @@ class WatchedFile(Generic[T]):
         self._seen = seen
         try:
             self._take(self._parse(content))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except _UNREADABLE as error:
             self._complain(type(error).__name__)
 
     def _take(self, value: T) -> None:
