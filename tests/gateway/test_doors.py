@@ -257,6 +257,11 @@ def test_orders_to_litellm_in_a_body_do_nothing(
         "no-log": True,
         "_litellm_internal": 1,
         "aws_region_name": "x",
+        "cache_control_injection_points": [{"location": "message", "index": 0}],
+        "original_function": "x",
+        "provider_config": "x",
+        "endpoint": "http://127.0.0.1:9/v1",
+        "start_time": 5,
     }
     body = {"model": "once", "messages": MESSAGES, **orders}
     reply = http.post("/v1/chat/completions", json=body)
