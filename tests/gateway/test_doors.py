@@ -301,7 +301,8 @@ def test_tools_of_litellm_itself_are_not_there(http: httpx.Client, stub: Stub) -
 
 
 def test_orders_in_a_form_do_nothing(http: httpx.Client, stub: Stub) -> None:
-    orders = {"api_base": "http://127.0.0.1:9", "mock_response": "x"}
+    orders = {"api_base": "http://127.0.0.1:9", "mock_response": "x", "fallbacks[]": "once"}
+    orders |= {"api_key[]": "x", "timeout[]": "0"}
     form = {"model": "ears", "language": "de", **orders}
     files = {"file": ('a".wav\r\nx: y', b"RIFF", "audio/wav")}
     reply = http.post("/v1/audio/transcriptions", data=form, files=files)

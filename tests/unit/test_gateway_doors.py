@@ -338,3 +338,27 @@ async def test_of_an_upstream_that_is_looked_at_only_the_head_is_read(tmp_path: 
     async with server, asyncio.timeout(20):
         found = await UpstreamChecks(settings, gateway).document()
     assert found["upstreams"]["id"]["status"] == 200
+
+
+@pytest.mark.parametrize(
+    "names", [["prompt", "prompt"], ["prompt", "prompt[]"], ["model", "model"]]
+)
+async def test_a_form_that_can_be_read_in_two_ways_is_refused(names: list[str]) -> None:
+    body, content_type = form_body(Form(tuple((name, "x") for name in names)))
+    with pytest.raises(GatewayError) as refused:
+        await read_form(body, content_type)
+    assert refused.value.code == "invalid_request"
+
+
+async def test_lists_in_a_form_are_what_litellm_makes_of_them() -> None:
+    parts = (("model", "ears"), ("prompt[]", "a"), ("prompt[]", "b"), ("fallbacks[]", "other"))
+    body, content_type = form_body(Form((*parts, ("tags[]", "x"), ("_x[]", "y"))))
+    request = await request_of("audio/transcriptions", body, content_type=content_type)
+    assert request.fields["prompt"] == ["a", "b"]
+    inner, inner_type = inner_body(request, ROUTE, Steering(), namespace="n")
+    assert dict((await read_form(inner, inner_type)).texts) == {
+        "model": "ears",
+        "prompt": ["a", "b"],
+    }
+    # What it is called once it is written anew is what counts.
+    assert not Form((('"x', "y"),)).without(Steering().is_order).parts

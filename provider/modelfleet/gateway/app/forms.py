@@ -15,6 +15,9 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from .errors import invalid_json
 
+_LIST = "[]"
+"""The end of the name of a part that may come more than once."""
+
 _UNSAFE = re.compile(r'[\x00-\x1f"\\\x7f]')
 _CONTENT_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")
 
@@ -30,18 +33,28 @@ class File:
 
 @dataclass(frozen=True)
 class Form:
-    """The parts of a form, in their order; a name may come more than once."""
+    """The parts of a form, in their order; only a name with ``[]`` comes more than once."""
 
     parts: tuple[tuple[str, str | File], ...]
 
     @property
-    def texts(self) -> Mapping[str, str]:
-        """The texts by name, the last one of several."""
-        return {name: value for name, value in self.parts if isinstance(value, str)}
+    def texts(self) -> Mapping[str, str | list[str]]:
+        """The texts by name, as LiteLLM reads them: those of ``name[]`` are the list ``name``."""
+        texts: dict[str, str | list[str]] = {}
+        for name, value in self.parts:
+            if isinstance(value, str):
+                if name.endswith(_LIST):
+                    values = texts.setdefault(name.removesuffix(_LIST), [])
+                    if isinstance(values, list):
+                        values.append(value)
+                else:
+                    texts[name] = value
+        return texts
 
     def without(self, is_dropped: Callable[[str], bool]) -> Form:
-        """The form without the parts of some names."""
-        return Form(tuple(part for part in self.parts if not is_dropped(part[0])))
+        """The form without the parts of some names, and of their lists."""
+        parts = (part for part in self.parts if not is_dropped(_safe(part[0]).removesuffix(_LIST)))
+        return Form(tuple(parts))
 
 
 async def read_form(body: bytes, content_type: bytes) -> Form:
@@ -62,7 +75,16 @@ async def read_form(body: bytes, content_type: bytes) -> Form:
         else:
             parts.append((name, value))
     await found.close()
+    _check_names([name for name, _ in parts])
     return Form(tuple(parts))
+
+
+def _check_names(names: list[str]) -> None:
+    """Raises GatewayError (400) where it is up to the reader which of several parts counts."""
+    once = [name for name in names if not name.endswith(_LIST)]
+    lists = {name.removesuffix(_LIST) for name in names if name.endswith(_LIST)}
+    if len(set(once)) < len(once) or lists & set(once):
+        raise invalid_json("a part of the form comes twice")
 
 
 def form_body(form: Form) -> tuple[bytes, bytes]:
