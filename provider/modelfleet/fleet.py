@@ -67,7 +67,6 @@ _OURS: Final = f"{labels.MANAGED_BY}={labels.MANAGED_BY_VALUE}"
 _SERVICES: Final = f"{_OURS},{labels.KIND}={KIND}"
 
 
-
 class Fleet:
     """The services of one cluster. Belongs to one event loop; safe for many tasks at once.
 
