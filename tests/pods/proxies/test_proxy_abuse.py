@@ -231,9 +231,10 @@ def test_strangers_cannot_reach_a_gateway_nor_a_gateway_what_it_does_not_serve(
 ) -> None:
     gateway = front.inside()
     host, address = urlsplit(front.base_url).hostname or "", gateway.status["podIP"]
-    inward = (f"{host}:80", f"{address}:4000", f"{address}:4001")
+    inward, metrics = (f"{host}:80", f"{address}:4000"), f"{address}:4001"
     wait_until(lambda: neighbour.python(CONNECT, *inward) == "answered")
-    wait_until(lambda: stranger.python(CONNECT, *inward) == "timed out")
+    wait_until(lambda: stranger.python(CONNECT, *inward, metrics) == "timed out")
+    assert neighbour.python(CONNECT, metrics) == "timed out", "they name keys and models"
     outward = (f"{stranger.status['podIP']}:8000", "kubernetes.default.svc:443")
     wait_until(lambda: neighbour.python(CONNECT, *outward) == "answered")
     assert gateway.run("python", "-c", CONNECT, *outward).strip() == "timed out"

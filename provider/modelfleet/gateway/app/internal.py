@@ -20,6 +20,10 @@ from .readiness import Readiness
 from .settings import Gateway, Settings
 from .upstream_checks import UpstreamChecks
 
+_FOR_THE_NODE = frozenset({"/healthz", "/readyz", "/metrics"})
+"""What others than the provider may ask for, who comes by a port-forward: from within the pod."""
+_THE_POD_ITSELF = frozenset({"127.0.0.1", "::1"})
+
 
 class InternalApplication:
     """``/healthz``, ``/readyz``, ``/status``, ``/metrics`` and ``/upstreams``."""
@@ -33,7 +37,9 @@ class InternalApplication:
         """Serve one request."""
         if scope["type"] != "http":
             return
-        status, kind, body = await self._answer(scope["path"])
+        is_forwarded = (scope.get("client") or ("",))[0] in _THE_POD_ITSELF
+        path = scope["path"] if is_forwarded or scope["path"] in _FOR_THE_NODE else ""
+        status, kind, body = await self._answer(path)
         headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})

@@ -43,10 +43,9 @@ def proxy_network_policy_of(spec: ModelProxySpec, *, identity: Identity) -> Obje
             "podSelector": {"matchLabels": selector_of(spec)},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [
-                {
-                    "from": [{"podSelector": {}}, *declared],
-                    "ports": [_port(PORT), _port(HEALTH_PORT)],
-                }
+                {"from": [{"podSelector": {}}, *declared], "ports": [_port(PORT)]},
+                # Metrics name keys and models: they are for whoever is declared, not for callers.
+                *([{"from": declared, "ports": [_port(HEALTH_PORT)]}] if declared else []),
             ],
             "egress": [_DNS, *_distinct(_ways_out(spec))],
         },
