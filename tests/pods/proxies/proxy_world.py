@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 from client_pods import NODES
-from proxies import Beside, Proxy, desired
+from proxies_in_pods import Beside, Proxy, desired
 from small_services import small_deployment
 from stub_pod import StubPod
 

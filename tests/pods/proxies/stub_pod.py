@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import httpx
 from client_pods import CLIENT, client_pod
-from proxies import Beside
+from proxies_in_pods import Beside
 
 from modelfleet.local.api import Api
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from client_pods import ClientPod, client_pod, wait_until
-from proxies import Proxy, ask, code, question, said
+from proxies_in_pods import Proxy, ask, code, question, said
 from proxy_world import KEYS, TEAM, World
 from stub_pod import StubPod
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from client_pods import Load, wait_until
-from proxies import Proxy, ask, code
+from proxies_in_pods import Proxy, ask, code
 from proxy_world import KEYS, TEAM, World
 from small_services import sentence
 from stub_pod import StubPod

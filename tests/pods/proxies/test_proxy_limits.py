@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from client_pods import wait_until
-from proxies import INTERNAL_PORT, Proxy, ask, code, kubectl, many, said
+from proxies_in_pods import INTERNAL_PORT, Proxy, ask, code, kubectl, many, said
 from proxy_world import TEAM, World
 from redis_disk import redis_disk
 from stub_pod import StubPod

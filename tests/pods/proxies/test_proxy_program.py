@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import openai
 from client_pods import wait_until
-from proxies import SMALL, Proxy, question
+from proxies_in_pods import SMALL, Proxy, question
 from proxy_world import World
 from small_services import sentence, small_deployment
 

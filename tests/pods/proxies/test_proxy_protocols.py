@@ -13,7 +13,7 @@ from typing import Any
 
 import openai
 import pytest
-from proxies import Proxy, question
+from proxies_in_pods import Proxy, question
 from proxy_world import TEAM
 from stub_pod import StubPod
 

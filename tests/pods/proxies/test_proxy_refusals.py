@@ -13,7 +13,7 @@ import httpx
 import openai
 import pytest
 from node_clients import AskFromNode
-from proxies import Proxy, ask, code, many, question, said
+from proxies_in_pods import Proxy, ask, code, many, question, said
 from proxy_world import GUARDED, KEYS, NARROW, TEAM, World
 from stub_pod import StubPod
 

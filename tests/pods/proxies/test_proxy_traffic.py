@@ -17,7 +17,7 @@ import openai
 import pytest
 from client_pods import client_pod
 from node_clients import AskFromNode, texts
-from proxies import Proxy, ask, code, many, question, said
+from proxies_in_pods import Proxy, ask, code, many, question, said
 from proxy_world import TEAM, WEIGHTS, World
 from small_services import sentence
 from stub_pod import StubPod
