@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from modelfleet import labels
+from modelfleet.catalogue import Catalogue
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.delete import delete_objects
 from modelfleet.cluster.live import LiveObjects, LiveServices
@@ -83,11 +84,13 @@ class Fleet:
         self._refusals = Refusals(client)
         self._callees = LiveObjects(client, [DEPLOYMENT, SECRET], label_selector=_SERVICES)
         self._gateway_pods = GatewayPods(client)
+        self._catalogue = Catalogue(client)
         self._writer = Writer(
             client,
             cluster,
             objects=self._objects,
             callees=self._callees,
+            catalogue=self._catalogue,
             services=self._services,
             gateways=GatewayWaiting(client, self._services, self._callees, self._gateway_pods),
         )
@@ -97,8 +100,14 @@ class Fleet:
         """The connection, for what is not a verb of a fleet."""
         return self._client
 
+    @property
+    def catalogue(self) -> Catalogue:
+        """All resources as last heard of, for those who look at many, and often."""
+        return self._catalogue
+
     async def aclose(self) -> None:
         """End watches and connections."""
+        await self._catalogue.aclose()
         await self._services.aclose()
         await self._objects.aclose()
         await self._refusals.aclose()
@@ -112,6 +121,7 @@ class Fleet:
         self,
         desired: Desired,
         *,
+        wait: bool = True,
         timeout_seconds: float | None = None,
         on_failure: OnFailure | None = None,
         progress: Progress | None = None,
@@ -119,7 +129,8 @@ class Fleet:
         """Converge ``desired`` and wait as its spec asks; return the live service.
 
         ``timeout_seconds`` and ``on_failure`` override the spec's; ``progress`` is told what is
-        waited for, and what taking over objects of others does.
+        waited for, and what taking over objects of others does. Without ``wait`` this returns once
+        everything was accepted.
 
         Raises:
             SpecError: it refers to what is not there; nothing was written.
@@ -129,6 +140,7 @@ class Fleet:
         """
         applied = await self._writer.apply(
             desired,
+            wait=wait,
             timeout_seconds=timeout_seconds,
             on_failure=on_failure,
             progress=progress,
@@ -266,10 +278,13 @@ class Fleet:
 
     # -- delete ----------------------------------------------------------------------------
 
-    async def delete(self, desired: Desired, *, timeout_seconds: float | None = None) -> None:
+    async def delete(
+        self, desired: Desired, *, wait: bool = True, timeout_seconds: float | None = None
+    ) -> None:
         """Delete what this incarnation of the service owns, and wait until it is gone.
 
-        ``timeout_seconds`` is how long; unset, its ``drain_seconds`` and two minutes.
+        ``timeout_seconds`` is how long; unset, its ``drain_seconds`` and two minutes. Without
+        ``wait`` this returns once everything was told to go.
 
         Raises:
             ConfigError: it is protected.
@@ -278,7 +293,7 @@ class Fleet:
         """
         await self._verified_uid(desired)
         await self.refuse_deletion(desired)
-        await self._writer.delete(desired, timeout_seconds=timeout_seconds)
+        await self._writer.delete(desired, wait=wait, timeout_seconds=timeout_seconds)
 
     async def refuse_deletion(self, desired: Desired) -> None:
         """Raise what keeps a resource from being deleted, and write nothing.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from modelfleet import labels
+from modelfleet.catalogue import Catalogue
 from modelfleet.cluster.apply import Change, apply_objects
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.delete import delete_objects
@@ -36,14 +37,16 @@ SECONDS_TO_DELETE: Final = 120
 class Writer:
     """Writes to the cluster that goes by the name of ``cluster``.
 
-    ``objects``, and ``callees``, the services that proxies may call, are told of what was written;
-    ``services`` is asked when a service is gone, and ``gateways`` when a proxy is ready.
+    ``objects``, ``catalogue``, and ``callees``, the services that proxies may call, are told of
+    what was written; ``services`` is asked when a service is gone, ``gateways`` when a proxy is
+    ready.
     """
 
     client: Client
     cluster: str
     objects: LiveObjects
     callees: LiveObjects
+    catalogue: Catalogue
     services: LiveServices
     gateways: GatewayWaiting
 
@@ -51,6 +54,7 @@ class Writer:
         self,
         desired: Desired,
         *,
+        wait: bool = True,
         timeout_seconds: float | None = None,
         on_failure: OnFailure | None = None,
         progress: Progress | None = None,
@@ -67,7 +71,7 @@ class Writer:
             primary = await self._write(
                 desired, written=written, timeout_seconds=timeout_seconds, progress=progress
             )
-            if not desired.spec.hosted or desired.spec.wait.until == "accepted":
+            if not desired.spec.hosted or not wait or desired.spec.wait.until == "accepted":
                 await self._delete_former(desired)
                 await self.gateways.until_keys_are_in_force(desired, written, progress=progress)
                 return primary, None
@@ -124,10 +128,13 @@ class Writer:
             )
         return live, outcome
 
-    async def delete(self, desired: Desired, *, timeout_seconds: float | None = None) -> None:
+    async def delete(
+        self, desired: Desired, *, wait: bool = True, timeout_seconds: float | None = None
+    ) -> None:
         """Delete what this incarnation of the service owns, protected or not, and wait for that.
 
-        ``timeout_seconds`` is how long; unset, its ``drain_seconds`` and two minutes.
+        ``timeout_seconds`` is how long; unset, its ``drain_seconds`` and two minutes. Without
+        ``wait`` this returns once everything was told to go.
 
         Raises:
             NotReadyError: it is still going at the timeout.
@@ -139,7 +146,7 @@ class Writer:
             incarnation=desired.incarnation or None,
         )
         primary = next((each for each in going if each.ref == desired.primary_ref), None)
-        if primary is None or not desired.spec.hosted:
+        if primary is None or not desired.spec.hosted or not wait:
             return
         seconds = timeout_seconds or _deletion_seconds(desired.spec)
         left = await self.services.until_gone(primary.live, timeout_seconds=seconds)
@@ -171,6 +178,7 @@ class Writer:
         def done(change: Change) -> None:
             written.append(change)
             self.objects.observe(change.live)
+            self.catalogue.observe(change.live)
             if desired.spec.kind == KIND:
                 self.callees.observe(change.live)
 

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from modelfleet.cluster.objects import Object
+from modelfleet import labels
+from modelfleet.cluster.objects import DEPLOYMENT, Object
 from modelfleet.cluster.revisions import DIGEST_KEY, template_digest
 
 _METADATA: Final = (
@@ -35,6 +36,7 @@ _POD_STATUS: Final = (
     "containerStatuses",
 )
 _CONTAINER_STATUS: Final = ("name", "state", "lastState", "ready", "started", "restartCount")
+_WRITER: Final = ("manager", "operation", "time")
 _DEPLOYMENT_SPEC: Final = ("replicas", "strategy", "paused")
 
 
@@ -64,6 +66,25 @@ def slim_deployment(deployment: Object) -> Object:
 def slim_replica_set(replica_set: Object) -> Object:
     """Return what tells the versions of a Deployment apart."""
     return {**_head(replica_set), DIGEST_KEY: template_digest(replica_set)}
+
+
+def slim_primary(obj: Object) -> Object:
+    """Return what an object tells of the resource it stands for: its record, state and writers.
+
+    Nothing of a Secret's content is among it.
+    """
+    metadata = obj["metadata"]
+    kept = _head(obj)
+    kept["metadata"]["annotations"] = {
+        key: text
+        for key, text in (metadata.get("annotations") or {}).items()
+        if key.startswith(labels.PREFIX)
+    }
+    kept["metadata"]["managedFields"] = _parts(metadata.get("managedFields") or (), _WRITER)
+    if obj.get("kind") != DEPLOYMENT.kind:
+        return kept
+    deployment = slim_deployment(obj)
+    return {**deployment, "metadata": kept["metadata"]}
 
 
 def with_shared_texts(config_map: Object) -> Object:

@@ -8,7 +8,7 @@ objects mean is known to neither.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Final
@@ -32,8 +32,9 @@ _CLOSING_SECONDS: Final = 1.0
 class SharedWatch:
     """The live copy. Started by the first who needs it; belongs to the event loop of that one.
 
-    ``slim`` says what is kept of an object, ``page_size`` how many a LIST asks for at once. The
-    objects handed out are the copy's own: read only.
+    ``slim`` says what is kept of an object, ``page_size`` how many a LIST asks for at once, and
+    ``on_touched`` is told under which keys anything changed. The objects handed out are the copy's
+    own: read only.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class SharedWatch:
         page_size: int = PAGE_SIZE,
         unreachable_seconds: float = UNREACHABLE_SECONDS,
         settle_seconds: float = SETTLE_SECONDS,
+        on_touched: Callable[[Iterable[Key]], None] | None = None,
     ) -> None:
         self.kind = kind
+        self._on_touched = on_touched
         self._slim = slim
         self._settle_seconds = settle_seconds
         self._mirror = Mirror()
@@ -71,6 +74,11 @@ class SharedWatch:
     def synced(self) -> bool:
         """Whether the copy has been complete once."""
         return self._follower.listed_at is not None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the server tells of changes as they happen, at this moment."""
+        return self._follower.open_since is not None
 
     @property
     def trouble(self) -> str:
@@ -218,7 +226,9 @@ class SharedWatch:
         self._turn.set()
         self._turn = asyncio.Event()
 
-    def _wake(self, keys: Iterable[Key]) -> None:
+    def _wake(self, keys: Collection[Key]) -> None:
+        if self._on_touched is not None:
+            self._on_touched(keys)
         for key in keys:
             for changed in self._interested.get(key, ()):
                 changed.set()

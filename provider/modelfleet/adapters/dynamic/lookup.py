@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pulumi.dynamic import ReadResult
 
 from modelfleet.adapters.dynamic import state
-from modelfleet.adapters.dynamic.loop import run
+from modelfleet.background import run
 from modelfleet.errors import NotFoundError
 from modelfleet.resource_types import ResourceType
 

@@ -27,9 +27,9 @@ from modelfleet.adapters.dynamic.ignored import ignored_by
 from modelfleet.adapters.dynamic.imported import imported_resource
 from modelfleet.adapters.dynamic.init_failed import keep_as_init_failed
 from modelfleet.adapters.dynamic.lookup import looked_up
-from modelfleet.adapters.dynamic.loop import run
 from modelfleet.adapters.dynamic.reporting import bug_text, reported
 from modelfleet.adapters.dynamic.stateless import StatelessProvider
+from modelfleet.background import run
 from modelfleet.desired import Desired, new_incarnation, protection_error
 from modelfleet.diff import diff
 from modelfleet.dynamic_entry import model_proxy_provider, model_service_provider

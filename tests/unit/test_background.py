@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from modelfleet.adapters.dynamic.loop import background_loop, run
+from modelfleet.background import background_loop, run
 from modelfleet.errors import ConflictError, ProviderBugError
 
 
@@ -53,7 +53,7 @@ def test_waiting_on_the_loop_for_itself_is_refused() -> None:
 def test_a_process_ends_what_still_runs_on_the_loop_and_lets_it_clean_up() -> None:
     program = """
 import asyncio, threading
-from modelfleet.adapters.dynamic.loop import run
+from modelfleet.background import run
 started = threading.Event()
 async def work():
     started.set()

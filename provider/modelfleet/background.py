@@ -1,8 +1,8 @@
 """The one background event loop of a process.
 
-The core is async; the threads that serve the engine's calls are not. All of them hand their
-coroutines to one loop in one daemon thread, so that connections and watches are shared however
-many calls wait. This module owns the loop and its thread, nothing that runs on it.
+The core is async; the engine's threads and synchronous callers of the SDK are not. All of them hand
+their coroutines to one loop in one daemon thread, so that connections and watches are shared
+however many calls wait. This module owns the loop and its thread, nothing that runs on it.
 """
 
 from __future__ import annotations
@@ -33,13 +33,24 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     loop = background_loop()
     if _running_loop() is loop:
         coroutine.close()
-        raise ProviderBugError("loop.run was called on the background loop itself")
+        raise ProviderBugError("background.run was called on the background loop itself")
     future = asyncio.run_coroutine_threadsafe(coroutine, loop)
     try:
         return future.result()
     except BaseException:
         future.cancel()
         raise
+
+
+async def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run ``coroutine`` on the background loop from another one, which stays free meanwhile.
+
+    What the coroutine raises is raised here, unchanged; when the caller is cancelled, so is it.
+    """
+    loop = background_loop()
+    if _running_loop() is loop:
+        return await coroutine
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop))
 
 
 def background_loop() -> asyncio.AbstractEventLoop:

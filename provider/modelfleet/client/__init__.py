@@ -1,0 +1,1 @@
+"""The SDK: AgentRun's ModelClient, ModelService, ModelProxy, Config, on the fleet of a cluster."""
