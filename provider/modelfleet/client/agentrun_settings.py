@@ -85,14 +85,17 @@ class AgentRunSettings:
         said = self._text("control_endpoint", "AGENTRUN_CONTROL_ENDPOINT")
         return said or f"https://agentrun.{self.get_region_id()}.aliyuncs.com"
 
+    def get_said_data_endpoint(self) -> str | None:
+        """Return the address for data calls that code or environment says, which inference uses."""
+        return self._text("data_endpoint", "AGENTRUN_DATA_ENDPOINT") or None
+
     def get_data_endpoint(self) -> str:
-        """Return AgentRun's address for data calls; nothing is sent there.
+        """Return the address for data calls; to AgentRun's own one nothing is sent.
 
         Raises:
             ValueError: it depends on the account, which nobody says.
         """
-        said = self._text("data_endpoint", "AGENTRUN_DATA_ENDPOINT")
-        if said:
+        if said := self.get_said_data_endpoint():
             return said
         account_id, region_id = self.get_account_id(), self.get_region_id()
         return f"https://{account_id}.agentrun-data.{region_id}.aliyuncs.com"

@@ -20,7 +20,15 @@ from modelfleet.clusters import DEFAULT, ClusterConfig
 from modelfleet.errors import ConfigError
 
 _SECRET: Final = frozenset(
-    {"access_key_id", "access_key_secret", "security_token", "token", "headers", "kubeconfig"}
+    {
+        "access_key_id",
+        "access_key_secret",
+        "security_token",
+        "token",
+        "headers",
+        "kubeconfig",
+        "api_key",
+    }
 )
 
 
@@ -34,7 +42,8 @@ class Config(AgentRunSettings):
     ``cluster`` is a name out of ``clusters`` (``{name: {"kubeconfig": …, "context": …}}``), or
     ``default``; with ``kubeconfig`` (a path, or YAML text) or ``context`` it is what they say.
     Resources are looked up and made in ``namespace``, in the name of ``owner``. ``endpoint`` is
-    where inference of this process enters the cluster. ``take_ownership`` allows every write to
+    where inference of this process enters the cluster, and ``api_key`` what gateways and engines
+    there are called with. ``take_ownership`` allows every write to
     what another owner declared.
     """
 
@@ -62,6 +71,7 @@ class Config(AgentRunSettings):
         context: str | None = None,
         clusters: Mapping[str, Mapping[str, str | None]] | None = None,
         endpoint: str | None = None,
+        api_key: str | None = None,
         take_ownership: bool | None = None,
     ) -> None:
         said = {
@@ -86,6 +96,7 @@ class Config(AgentRunSettings):
             "context": context,
             "clusters": None if clusters is None else _cluster_configs(clusters),
             "endpoint": endpoint,
+            "api_key": api_key,
             "take_ownership": take_ownership,
         }
         super().__init__({name: value for name, value in said.items() if value is not None})
@@ -135,6 +146,10 @@ class Config(AgentRunSettings):
     def get_endpoint(self) -> str | None:
         """Return where inference enters the cluster; None = as each resource says."""
         return self._text("endpoint", "MODELFLEET_ENDPOINT") or None
+
+    def get_api_key(self) -> str | None:
+        """Return the key that gateways and engines are called with; None = each resource's own."""
+        return self._text("api_key", "MODELFLEET_API_KEY") or None
 
     def get_take_ownership(self) -> bool:
         """Return whether writes to what another owner declared are allowed."""
