@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,6 +19,11 @@ Schema = Mapping[str, Any]
 """A JSON Schema, as OpenAPI 3.1 takes it."""
 
 Handler = Callable[[Request, Parts], Awaitable[Response]]
+
+AGENTRUN_SIGNATURE: Final = "agentrunSignature"
+ZSTACK_SESSION: Final = "zstackSession"
+ZSTACK_ACCESS_KEY: Final = "zstackAccessKey"
+"""Ways to prove who asks; ``openapi`` describes them."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Operation:
 
     ``path`` is as Starlette writes it. ``replies`` are the schemas of the bodies by HTTP status,
     None for one that is no JSON; ``schemes`` names ways to prove who asks, any of which will do.
+    A schema with a ``title`` becomes one of the document's components.
     """
 
     id: str

@@ -1,0 +1,41 @@
+"""What a server is told when it starts. Read once; nothing here does anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """All of it, with the limits that hold for everybody; the command's options are its fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(8443, ge=0, le=65_535)
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    insecure_http: bool = False
+    accounts: Path | None = None
+    cluster: str = "default"
+    public_address: str = ""
+    """Where proxies are reached from outside, which their ``endpoint`` then says; "" = inside."""
+    read_only: bool = False
+
+    body_bytes: int = Field(1_048_576, ge=1_024)
+    account_rate: float = Field(50.0, gt=0)
+    """Requests a second that one account may send in the long run."""
+    address_rate: float = Field(100.0, gt=0)
+    """Requests a second that may come from one address in the long run."""
+    concurrency: int = Field(200, ge=1)
+    """Requests that are answered at once, probes not counted."""
+    request_seconds: float = Field(60.0, gt=0)
+    drain_seconds: int = Field(30, ge=0)
+
+    session_seconds: int = Field(7_200, ge=1)
+    sessions: int = Field(500, ge=1)
+    """Sessions at once."""
+    skew_seconds: int = Field(900, ge=1)
+    """How far the date of a signed request may be from this clock."""
+    remembered_signatures: int = Field(400_000, ge=1)

@@ -1,0 +1,69 @@
+"""What a server does besides answering: it keeps the catalogue fed and the accounts current.
+
+Everything here is retried for as long as the process lives; nothing of it fails a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from modelfleet.adapters.query_api.parts import Parts
+from modelfleet.errors import ModelFleetError
+
+LOOK_SECONDS: Final = 1.0
+
+_LOG: Final = logging.getLogger("modelfleet.serve")
+
+
+@asynccontextmanager
+async def upkept(parts: Parts) -> AsyncIterator[None]:
+    """Keep ``parts`` up meanwhile."""
+    tasks = [
+        asyncio.create_task(_sync(parts), name="sync"),
+        asyncio.create_task(_look(parts), name="upkeep"),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _sync(parts: Parts) -> None:
+    """Read the whole fleet once, however long it takes."""
+    while not parts.readiness.synced:
+        try:
+            await parts.catalogue.fresh()
+        except ModelFleetError as error:
+            _LOG.error("The fleet could not be read yet. %s", error)
+            await asyncio.sleep(LOOK_SECONDS)
+        else:
+            parts.readiness.synced = True
+            _LOG.info(
+                "The fleet was read: %d resources.", len(parts.catalogue.last_known().entries)
+            )
+
+
+async def _look(parts: Parts) -> None:
+    """Look every second whether anything is to be done anew."""
+    was_current = True
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        with suppress(Exception):
+            await parts.accounts.refresh()
+        if not parts.readiness.synced:
+            continue
+        parts.catalogue.start()
+        is_current = parts.is_current
+        if was_current and not is_current:
+            _LOG.warning(
+                "The API server does not tell of changes: %s", parts.catalogue.freshness.trouble
+            )
+        if is_current and not was_current:
+            _LOG.info("The API server tells of changes again.")
+        was_current = is_current
