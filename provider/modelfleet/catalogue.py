@@ -166,6 +166,15 @@ class Catalogue:
             if watch.kind.kind == obj.get("kind") and key_of(obj).kind in TYPES:
                 watch.observe(obj)
 
+    def observe_deletion(self, obj: Object, *, left: Object | None) -> None:
+        """Let looks see at once what a deletion of this process has made of ``obj``."""
+        if left is not None:
+            self.observe(left)
+            return
+        for watch in self._primaries:
+            if watch.kind.kind == obj["kind"]:
+                watch.observe_gone(obj)
+
     async def aclose(self) -> None:
         """End all watches."""
         await asyncio.gather(*(watch.aclose() for watch in self._watches))

@@ -6,9 +6,11 @@ no command line and no HTTP: adapters translate to and from it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
+from weakref import WeakValueDictionary
 
 from modelfleet import labels
 from modelfleet.catalogue import Catalogue
@@ -85,6 +87,7 @@ class Fleet:
         self._callees = LiveObjects(client, [DEPLOYMENT, SECRET], label_selector=_SERVICES)
         self._gateway_pods = GatewayPods(client)
         self._catalogue = Catalogue(client)
+        self._alone: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
         self._writer = Writer(
             client,
             cluster,
@@ -104,6 +107,10 @@ class Fleet:
     def catalogue(self) -> Catalogue:
         """All resources as last heard of, for those who look at many, and often."""
         return self._catalogue
+
+    def alone(self, key: Key) -> asyncio.Lock:
+        """Return the lock of one resource, for whoever looks and then writes what follows."""
+        return self._alone.setdefault(key, asyncio.Lock())
 
     async def aclose(self) -> None:
         """End watches and connections."""

@@ -1,9 +1,13 @@
-"""For whom a verb is carried out: where it looks, what it may see, in whose name it writes."""
+"""For whom a verb is carried out: where it looks, what it sees, in whose name it writes. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+from modelfleet.catalogue import Entry
+from modelfleet.errors import ConflictError, ForbiddenError
 
 DEFAULT_OWNER: Final = "modelfleet-client"
 """Whose resources those are that programs and the HTTP API make, where nobody says otherwise."""
@@ -30,3 +34,60 @@ class Scope:
     def sees(self, workspace_id: str | None) -> bool:
         """Return whether a resource of that workspace may be seen at all."""
         return self.workspaces is None or (workspace_id or DEFAULT_WORKSPACE) in self.workspaces
+
+
+def workspace_of(entry: Entry) -> str:
+    """Return the workspace that a resource belongs to.
+
+    Where its record cannot be read, that is told by what it is called.
+    """
+    if entry.spec is not None:
+        return entry.spec.workspace_id or DEFAULT_WORKSPACE
+    return entry.service.access_name.rpartition("/")[0] or DEFAULT_WORKSPACE
+
+
+def is_visible(entry: Entry, scope: Scope) -> bool:
+    """Return whether ``scope`` may know of a resource."""
+    return scope.sees(workspace_of(entry))
+
+
+def in_workspace(declaration: Mapping[str, Any], scope: Scope, *, subject: str) -> dict[str, Any]:
+    """Return ``declaration`` in a workspace of ``scope``, its first one where it names none.
+
+    Raises:
+        ForbiddenError: it names another one, or there is none at all.
+    """
+    named = declaration.get("workspace_id")
+    first = scope.workspaces[0] if scope.workspaces else DEFAULT_WORKSPACE
+    placed = dict(declaration)
+    if named is None and first != DEFAULT_WORKSPACE:
+        placed["workspace_id"] = first
+    refuse_foreign_workspace(placed.get("workspace_id"), scope, subject=subject)
+    return placed
+
+
+def refuse_foreign_workspace(workspace_id: str | None, scope: Scope, *, subject: str) -> None:
+    """Raise ForbiddenError where ``scope`` may not have a resource in that workspace."""
+    if scope.sees(workspace_id):
+        return
+    own = ", ".join(scope.workspaces or ()) or "none"
+    raise ForbiddenError(
+        subject,
+        f"workspace_id: {workspace_id or DEFAULT_WORKSPACE} is not a workspace of this caller's "
+        f"(they are: {own})",
+        status=403,
+        hint="Name one of those, or have the account given that workspace.",
+    )
+
+
+def refuse_foreign_owner(entry: Entry, scope: Scope) -> None:
+    """Raise ConflictError where another owner declared a resource, and it is to stay theirs."""
+    owner = entry.service.owner
+    if owner == scope.owner or scope.take_ownership:
+        return
+    raise ConflictError(
+        f"{entry.key.kind} {entry.service.id}",
+        f"belongs to {owner or 'nobody'}, and would be written by {scope.owner}",
+        status=409,
+        hint="Change it where it is declared, or say take_ownership=True to make it yours.",
+    )

@@ -85,6 +85,10 @@ class Mirror:
         """
         return self._put(obj) if version_of(obj) > self.version else set()
 
+    def removed(self, obj: Object) -> set[Key]:
+        """Forget what our own deletion has ended, ahead of the watch; ``obj`` as last read."""
+        return self._drop(_place(obj), version=version_of(obj))
+
     def _put(self, obj: Object) -> set[Key]:
         place, key = _place(obj), key_of(obj)
         former = self._keys.get(place)

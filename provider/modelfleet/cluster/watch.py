@@ -101,6 +101,10 @@ class SharedWatch:
         if self._task is not None:
             self._wake(self._mirror.written(self._slim(obj)))
 
+    def observe_gone(self, obj: Object) -> None:
+        """Take in that ``obj``, as last read, is not there any more."""
+        self._wake(self._mirror.removed(obj))
+
     async def fresh(self) -> None:
         """Return once the copy shows what had happened before this call.
 

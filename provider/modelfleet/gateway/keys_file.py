@@ -7,6 +7,7 @@ It has no key in it, and yet belongs into a Secret: it tells who may call. Pure.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,6 +55,22 @@ def keys_file_of(spec: ModelProxySpec, *, keys: KeyEntries) -> str:
         for entry in _entries(spec, keys)
     }
     return canonical_text({"version": _VERSION, "keys": dict(sorted(known.items()))})
+
+
+def entries_in(text: str, *, spec: ModelProxySpec) -> KeyEntries:
+    """Return the entries that a text of keys.json was made of, for ``spec``; declared keys too.
+
+    An entry that ends with its declaration counts as one in force, even where the overlap of a
+    rotation would have lasted longer: the text tells only which moment is the earlier one.
+    """
+    known: dict[str, dict[str, Any]] = json.loads(text)["keys"]
+    entries = []
+    for sha256, permissions in known.items():
+        name, ends = permissions["name"], permissions["expires_at"]
+        if (declared := spec.api_keys.get(name)) is not None:
+            is_in_force = ends == _permissions(KeyEntry(name, sha256), declared)["expires_at"]
+            entries.append(KeyEntry(name, sha256, None if is_in_force else ends))
+    return tuple(entries)
 
 
 def _entries(spec: ModelProxySpec, keys: KeyEntries) -> Iterator[KeyEntry]:

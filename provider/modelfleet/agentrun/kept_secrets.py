@@ -1,0 +1,131 @@
+"""The secrets that an update does not send: read back from where they live, and put in their place.
+
+A record says that there is a secret and not what it is. What callers' keys are is known to nobody:
+a cluster has their hashes, which stay. The one place of ``agentrun`` that reads Secrets of ours.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from modelfleet import labels
+from modelfleet.cluster.client import Client
+from modelfleet.cluster.objects import SECRET, Ref
+from modelfleet.errors import NotFoundError, Problem, SpecError
+from modelfleet.gateway.keys_file import KEYS_FILE, KeyEntries, entries_in
+from modelfleet.render.record_spec import EMPTY
+from modelfleet.resource_types import ResourceSpec
+from modelfleet.spec.fields import SecretName, secret_name_and_key
+from modelfleet.spec.proxy import ModelProxySpec
+from modelfleet.spec.tree import Path, dotted, value_in, with_values
+
+_API_KEY: Final[Path] = ("provider_settings", "api_key")
+_SECRET_ENV: Final[Path] = ("deployment", "secret_env")
+
+_REFERENCE: Final[TypeAdapter[str]] = TypeAdapter(SecretName)
+
+_LOST: Final = "is not in the cluster any more; send it again"
+
+
+@dataclass(frozen=True)
+class KeptSecrets:
+    """What the live Secrets of one resource hold: ``values`` by path, and callers' keys by hash."""
+
+    values: Mapping[Path, str] = field(default_factory=dict, repr=False)
+    keys: KeyEntries = ()
+
+
+async def read_kept_secrets(client: Client, spec: ResourceSpec) -> KeptSecrets:
+    """Return the secrets of the resource that was declared as ``spec``.
+
+    Raises:
+        ForbiddenError: no right to read Secrets.
+    """
+    if isinstance(spec, ModelProxySpec):
+        if not spec.api_keys:
+            return KeptSecrets()
+        data = await _data(client, spec, labels.proxy_object_name(spec.name))
+        return KeptSecrets(keys=entries_in(data[KEYS_FILE], spec=spec) if KEYS_FILE in data else ())
+    if spec.deployment is not None:
+        if not spec.deployment.secret_env:
+            return KeptSecrets()
+        data = await _data(client, spec, labels.env_secret_name(spec.name))
+        return KeptSecrets({(*_SECRET_ENV, name): text for name, text in data.items()})
+    if spec.provider_settings is None or spec.provider_settings.api_key is None:
+        return KeptSecrets()
+    data = await _data(client, spec, labels.external_secret_name(spec.name))
+    return KeptSecrets({_API_KEY: data["api_key"]} if "api_key" in data else {})
+
+
+async def read_secret(client: Client, reference: str, *, namespace: str) -> str:
+    """Return the text in the Secret that ``reference`` names, which somebody else has made.
+
+    Raises:
+        SpecError: it is not ``name`` or ``name/key`` of a Secret.
+        NotFoundError: there is no such Secret, or no such key in it.
+        ForbiddenError: no right to read Secrets.
+    """
+    try:
+        name, key = secret_name_and_key(_REFERENCE.validate_python(reference))
+    except ValidationError:
+        problem = Problem("credential_name", "must be `name` or `name/key` of a Secret")
+        raise SpecError(f"namespace {namespace}", [problem]) from None
+    ref = Ref(SECRET, namespace, name)
+    live = await client.get(ref)
+    if live is None:
+        hint = "Create it, or correct credential_name."
+        raise NotFoundError(str(ref), "does not exist", status=404, hint=hint)
+    data = live.get("data") or {}
+    if key not in data:
+        there = ", ".join(sorted(data)) or "none"
+        raise NotFoundError(
+            str(ref),
+            f"has no key {key} (it has: {there})",
+            status=404,
+            hint="Write `name/key` to use another one.",
+        )
+    return base64.b64decode(data[key]).decode(errors="replace")
+
+
+def with_kept(declaration: Mapping[str, Any], kept: KeptSecrets) -> dict[str, Any]:
+    """Return ``declaration`` with every secret it only says to be there, as far as it is known."""
+    missing = (path for path in _emptied(declaration) if path in kept.values)
+    return with_values(declaration, {path: kept.values[path] for path in missing})
+
+
+def lost_secrets(declaration: Mapping[str, Any], kept: KeptSecrets) -> Iterator[Problem]:
+    """Yield a problem for every secret that ``declaration`` says to be there, and is not."""
+    known = {entry.name for entry in kept.keys}
+    for path in _emptied(declaration):
+        if path not in kept.values:
+            yield Problem(dotted(path), _LOST)
+    for name in kept_key_names(declaration):
+        if name not in known:
+            yield Problem(dotted(("api_keys", name, "key")), _LOST)
+
+
+def kept_key_names(declaration: Mapping[str, Any]) -> list[str]:
+    """Return the names of the declared keys that a declaration only says to be there."""
+    keys = declaration.get("api_keys") or {}
+    return [name for name, each in keys.items() if (each or {}).get("key") == EMPTY]
+
+
+def _emptied(declaration: Mapping[str, Any]) -> Iterator[Path]:
+    """Yield the paths of secrets whose value a declaration does not hold, callers' keys aside."""
+    if value_in(declaration, _API_KEY) == EMPTY:
+        yield _API_KEY
+    for name, value in (value_in(declaration, _SECRET_ENV) or {}).items():
+        if value == EMPTY:
+            yield (*_SECRET_ENV, name)
+
+
+async def _data(client: Client, spec: ResourceSpec, name: str) -> dict[str, str]:
+    """Return the texts in a Secret of ours; what is no text was not put there by us."""
+    live = await client.get(Ref(SECRET, spec.namespace, name)) or {}
+    data = (live.get("data") or {}).items()
+    return {key: base64.b64decode(text).decode(errors="replace") for key, text in data}
