@@ -38,6 +38,7 @@ from modelfleet.errors import (
     ModelFleetError,
     NotFoundError,
     NotReadyError,
+    ProviderBugError,
 )
 from modelfleet.field_names import field_names_of
 from modelfleet.found import declared_in
@@ -45,7 +46,7 @@ from modelfleet.named import Address, find_primary, kind_of
 from modelfleet.service import STOPPED, Service, service_of
 from modelfleet.spec.fields import secret_name_and_key
 from modelfleet.spec.proxy import ModelProxySpec
-from modelfleet.spec.proxy_routes import routes_of
+from modelfleet.spec.proxy_routes import access_name_of, proxy_mode_of, routes_of
 from modelfleet.spec.service import ModelType
 
 BASE_PATH: Final = "/v1"
@@ -59,8 +60,9 @@ class Target:
 
     ``model_type`` is what it does, in the words of ``ModelType``; ``models`` are the names that it
     answers to in that way, and ``model`` the one to use where nobody says another, None where none
-    goes before the others; ``credential_name`` is the Secret, and key in it, that an external
-    service is called with. ``primary`` may hold a key.
+    goes before the others; ``credential_name`` is the Secret, and key in it, that it is called
+    with. ``others`` are the names to use for what a proxy does beside that, by model type.
+    ``primary`` may hold a key.
     """
 
     service: Service
@@ -69,6 +71,11 @@ class Target:
     model: str | None
     credential_name: str | None
     primary: Object = field(repr=False)
+    others: Mapping[str, str | None] = field(default_factory=dict)
+
+    def model_for(self, model_type: str) -> str | None:
+        """Return the name to use for what a call does, None where none goes before the others."""
+        return self.others.get(model_type, self.model)
 
     @property
     def subject(self) -> str:
@@ -84,6 +91,16 @@ class Target:
     def is_hosted(self) -> bool:
         """Whether it runs on the cluster, and not elsewhere."""
         return bool(self.primary["kind"] == DEPLOYMENT.kind)
+
+    @property
+    def external_url(self) -> str:
+        """The base URL of an external service, "" of everything else."""
+        return "" if self.is_hosted else _text_in(self.primary, "base_url")
+
+    @property
+    def service_ref(self) -> Ref:
+        """The Service in front of a hosted one, which is called as its Deployment."""
+        return Ref(SERVICE, self.service.namespace, self.primary["metadata"]["name"])
 
 
 @dataclass(frozen=True)
@@ -103,6 +120,14 @@ class Endpoint:
     def failure(self) -> ModelFleetError | None:
         """Why the last connection broke, as far as it broke on the way to the pod."""
         return self.forward.failure if self.forward else None
+
+
+@dataclass(frozen=True)
+class Door:
+    """A pod that serves, and the port on which it does."""
+
+    pod: Ref
+    port: int
 
 
 async def target_of(client: Client, address: Address) -> Target:
@@ -132,12 +157,11 @@ async def reached(client: Client, target: Target) -> AsyncIterator[Endpoint]:
         UnavailableError: the API server, or the pod's node, cannot be reached.
     """
     if not target.is_hosted:
-        yield Endpoint(_text_in(target.primary, "base_url"), api_key=await _key(client, target))
+        yield Endpoint(target.external_url, api_key=await api_key_of(client, target))
         return
-    pod = await _ready_pod(client, target)
-    port = await _port(client, target, pod)
-    async with port_forward(client, ref_of(pod), port=port) as forward:
-        yield Endpoint(forward.url + BASE_PATH, pod=str(pod["metadata"]["name"]), forward=forward)
+    door = (await doors_of(client, target))[0]
+    async with port_forward(client, door.pod, port=door.port) as forward:
+        yield Endpoint(forward.url + BASE_PATH, pod=door.pod.name, forward=forward)
 
 
 def _served(primary: Object, service: Service, spec: Mapping[str, Any]) -> Target:
@@ -157,25 +181,47 @@ def _served(primary: Object, service: Service, spec: Mapping[str, Any]) -> Targe
 def _proxy(primary: Object, service: Service) -> Target:
     """Return a proxy as what its chatting routes make it, or its others where none chats."""
     spec = declared_in(primary).spec
-    routes = list(routes_of(spec).values()) if isinstance(spec, ModelProxySpec) else []
-    types = [str(each.model_type) for each in routes]
-    model_type = _CHATS if _CHATS in types else next(iter(types), _CHATS)
-    models = [each.access_name for each in routes if each.model_type == model_type]
-    own = labels.access_name(spec.name, workspace_id=spec.workspace_id)
-    alone = models[0] if len(models) == 1 else None
+    if not isinstance(spec, ModelProxySpec):
+        raise ProviderBugError(f"the record of {service.id} is none of a proxy, as its labels say")
+    by_type: dict[str, list[str]] = {}
+    for route in routes_of(spec).values():
+        by_type.setdefault(str(route.model_type), []).append(route.access_name)
+    model_type = _CHATS if _CHATS in by_type else next(iter(by_type), _CHATS)
+    models = by_type.get(model_type, [])
     return Target(
         service,
         model_type=model_type,
         models=tuple(models),
-        model=own if own in models else alone,
-        credential_name=None,
+        model=_first_name(spec, models),
+        credential_name=spec.credential_name,
         primary=primary,
+        others={
+            other: _first_name(spec, names)
+            for other, names in by_type.items()
+            if other != model_type
+        },
     )
 
 
-async def _key(client: Client, target: Target) -> str | None:
-    """Return the key of an external service: its own, or that of the Secret it names."""
-    if own := _text_in(target.primary, "api_key"):
+def _first_name(spec: ModelProxySpec, names: Sequence[str]) -> str | None:
+    """Return the one of ``names`` that goes before the others, None where none does.
+
+    As AgentRun has it, that of its only endpoint, where it has one; or else the proxy's own.
+    """
+    workspace_id = spec.workspace_id
+    endpoints = spec.proxy_config.endpoints if spec.proxy_config else ()
+    single = endpoints[0].model_names[:1] if proxy_mode_of(spec) == "single" and endpoints else ()
+    first = [access_name_of(each, workspace_id=workspace_id) for each in (*single, spec.name)]
+    alone = names[0] if len(names) == 1 else None
+    return next((each for each in first if each in names), alone)
+
+
+async def api_key_of(client: Client, target: Target) -> str | None:
+    """Return the key that ``target`` is called with, as far as there is one that may be read.
+
+    The own one of an external service, else that of the Secret its ``credential_name`` names.
+    """
+    if not target.is_hosted and (own := _text_in(target.primary, "api_key")):
         return own
     if target.credential_name is None:
         return None
@@ -191,8 +237,11 @@ def _text_in(secret: Object, key: str) -> str:
     return base64.b64decode((secret.get("data") or {}).get(key) or "").decode()
 
 
-async def _ready_pod(client: Client, target: Target) -> Object:
-    """Return a pod that serves: the youngest, which in a rollout is one of the new version."""
+async def serving_pods(client: Client, target: Target) -> list[Object]:
+    """Return the pods of ``target`` that serve: the youngest first, in a rollout the new version.
+
+    Raises NotReadyError where there is none.
+    """
     service = target.service
     selector = ",".join(
         f"{key}={value}"
@@ -204,11 +253,14 @@ async def _ready_pod(client: Client, target: Target) -> Object:
         return listing.items
 
     pods = await listed(POD)
-    serving = [pod for pod in pods if _serves(pod)]
-    if serving:
-        return max(serving, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")))
+    if serving := [pod for pod in pods if _serves(pod)]:
+        return sorted(serving, key=_created_at, reverse=True)
     version = current_hash(target.primary, await listed(REPLICA_SET))
     raise _not_ready(target, pods, version=version)
+
+
+def _created_at(pod: Object) -> str:
+    return str(pod["metadata"].get("creationTimestamp", ""))
 
 
 def _serves(pod: Object) -> bool:
@@ -240,20 +292,36 @@ def _fields(primary: Object) -> FieldNames:
         return FieldNames()
 
 
-async def _port(client: Client, target: Target, pod: Object) -> int:
-    """Return the port of the pod that the Service, which is called as the Deployment, leads to."""
-    ref = Ref(SERVICE, target.service.namespace, target.primary["metadata"]["name"])
+async def doors_of(client: Client, target: Target) -> list[Door]:
+    """Return where the pods of ``target`` that serve do so, the youngest of them first.
+
+    Raises:
+        NotReadyError: there is none; says why.
+        NotFoundError: no Service leads to them, which says on which port that is.
+    """
+    pods = await serving_pods(client, target)
+    ref = target.service_ref
     live = await client.get(ref)
-    ports = ((live or {}).get("spec") or {}).get("ports") or ()
-    wanted = next((each.get("targetPort") for each in ports), None)
+    wanted = next((each.get("targetPort") for each in _ports_in(live)), None)
+    doors = [Door(ref_of(pod), port) for pod in pods for port in _ports_of(pod, wanted)]
+    if not doors:
+        raise NotFoundError(
+            str(ref),
+            f"it is missing, or leads to no port of pod {pods[0]['metadata']['name']}",
+            hint="`pulumi up` of its stack makes it anew.",
+        )
+    return doors
+
+
+def _ports_in(service: Object | None) -> Sequence[Mapping[str, Any]]:
+    return ((service or {}).get("spec") or {}).get("ports") or ()
+
+
+def _ports_of(pod: Object, wanted: int | str | None) -> list[int]:
+    """Return the port of a pod that is called, or has the number, ``wanted``: one, or none."""
     if isinstance(wanted, int):
-        return wanted
-    for container in pod["spec"]["containers"]:
-        for port in container.get("ports") or ():
-            if wanted is not None and port.get("name") == wanted:
-                return int(port["containerPort"])
-    raise NotFoundError(
-        str(ref),
-        f"it is missing, or leads to no port of pod {pod['metadata']['name']}",
-        hint="`pulumi up` of its stack makes it anew.",
-    )
+        return [wanted]
+    ports = (port for each in pod["spec"]["containers"] for port in each.get("ports") or ())
+    return [int(port["containerPort"]) for port in ports if wanted and port.get("name") == wanted][
+        :1
+    ]

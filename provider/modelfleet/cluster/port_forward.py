@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Final
 
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.objects import Ref
-from modelfleet.cluster.tunnel import tunnel_to
+from modelfleet.cluster.tunnel import Tunnel, tunnel_to
 from modelfleet.errors import ModelFleetError
 
 HOST: Final = "127.0.0.1"
@@ -25,19 +25,18 @@ HOST: Final = "127.0.0.1"
 _RESET: Final = struct.pack("ii", 1, 0)  # struct linger: at once, and with what is unsent dropped
 
 
-class PortForward:
-    """A local address that leads to a port of a pod, while :func:`port_forward` holds it open.
+class LocalPort:
+    """A free port of this machine; each connection to it is carried over a tunnel of its own.
 
-    ``failure`` is what the last connection broke with, None while all is well: clients of the
-    local port see no more than a connection that was reset.
+    ``tunnel`` opens one. ``failure`` is what the last connection broke with, None while all is
+    well: clients of the local port see no more than a connection that was reset.
     """
 
-    def __init__(self, client: Client, pod: Ref, *, port: int) -> None:
-        self.pod = pod
-        self.port = port
+    def __init__(self, tunnel: Callable[[], AbstractAsyncContextManager[Tunnel]]) -> None:
         self.local_port = 0
         self.failure: ModelFleetError | None = None
-        self._client = client
+        self._tunnel = tunnel
+        self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._is_over = False
 
@@ -46,7 +45,24 @@ class PortForward:
         """The local address as a URL without a path."""
         return f"http://{HOST}:{self.local_port}"
 
-    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def open(self) -> None:
+        """Take connections from now on."""
+        self._server = await asyncio.start_server(self._accept, HOST, 0)
+        self.local_port = self._server.sockets[0].getsockname()[1]
+
+    async def aclose(self) -> None:
+        """End what is under way, and take no more."""
+        self._is_over = True
+        if self._server is None:
+            return
+        self._server.close()
+        tasks = tuple(self._connections)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._server.wait_closed()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one local connection, in a task of its own."""
         if self._is_over:  # it had come before the port was closed
             writer.transport.abort()
@@ -60,17 +76,9 @@ class PortForward:
 
         task.add_done_callback(forget)
 
-    async def end_connections(self) -> None:
-        """End what is under way, and take no more."""
-        self._is_over = True
-        tasks = tuple(self._connections)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            async with tunnel_to(self._client, self.pod, port=self.port) as tunnel:
+            async with self._tunnel() as tunnel:
                 await tunnel.carry(reader, writer)
             writer.close()
             await writer.wait_closed()
@@ -80,6 +88,13 @@ class PortForward:
             pass  # the client has gone, and needs nothing more
         finally:
             await _reset(writer)
+
+
+class PortForward(LocalPort):
+    """A local address that leads to a port of a pod, while :func:`port_forward` holds it open."""
+
+    def __init__(self, client: Client, pod: Ref, *, port: int) -> None:
+        super().__init__(lambda: tunnel_to(client, pod, port=port))
 
 
 @asynccontextmanager
@@ -97,14 +112,11 @@ async def port_forward(client: Client, pod: Ref, *, port: int) -> AsyncIterator[
     forward = PortForward(client, pod, port=port)
     async with tunnel_to(client, pod, port=port):
         pass
-    server = await asyncio.start_server(forward.accept, HOST, 0)
+    await forward.open()
     try:
-        forward.local_port = server.sockets[0].getsockname()[1]
         yield forward
     finally:
-        server.close()
-        await forward.end_connections()
-        await server.wait_closed()
+        await forward.aclose()
 
 
 async def _reset(writer: asyncio.StreamWriter) -> None:
