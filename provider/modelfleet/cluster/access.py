@@ -36,7 +36,10 @@ class ExecPlugin:
 
 @dataclass(frozen=True)
 class Access:
-    """One API server and one way to be known to it. ``source`` says where it was read from."""
+    """One API server and one way to be known to it. ``source`` says where it was read from.
+
+    ``is_own_cluster`` says that this process runs in a pod of that cluster, under its account.
+    """
 
     server: str
     source: str
@@ -49,3 +52,4 @@ class Access:
     token_file: Path | None = None
     exec_plugin: ExecPlugin | None = None
     impersonation: tuple[tuple[str, str], ...] = ()
+    is_own_cluster: bool = False

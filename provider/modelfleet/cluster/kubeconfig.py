@@ -210,4 +210,5 @@ def _pod_access(environ: Mapping[str, str], service_account: Path) -> Access:
         source="the account of this pod",
         certificate_authority=text_of(service_account / "ca.crt", "the account of this pod"),
         token_file=token_file,
+        is_own_cluster=True,
     )

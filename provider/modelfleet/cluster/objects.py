@@ -50,6 +50,7 @@ DEPLOYMENT: Final = Kind("apps/v1", "Deployment", "deployments")
 STATEFUL_SET: Final = Kind("apps/v1", "StatefulSet", "statefulsets")
 REPLICA_SET: Final = Kind("apps/v1", "ReplicaSet", "replicasets")
 NETWORK_POLICY: Final = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+INGRESS: Final = Kind("networking.k8s.io/v1", "Ingress", "ingresses")
 POD_DISRUPTION_BUDGET: Final = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 
 KINDS: Final[dict[tuple[str, str], Kind]] = {
@@ -67,6 +68,7 @@ KINDS: Final[dict[tuple[str, str], Kind]] = {
         STATEFUL_SET,
         REPLICA_SET,
         NETWORK_POLICY,
+        INGRESS,
         POD_DISRUPTION_BUDGET,
     )
 }
