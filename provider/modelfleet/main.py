@@ -6,8 +6,11 @@ Adapters never import one another, so whatever has a command of its own is mount
 from __future__ import annotations
 
 from modelfleet.adapters.cli import main as cli
+from modelfleet.adapters.cli.options import EXIT_CODES
+from modelfleet.adapters.query_api.serve import serve
 
 app = cli.app
+app.command(epilog=EXIT_CODES)(serve)
 
 
 def main() -> None:

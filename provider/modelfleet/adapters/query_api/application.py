@@ -5,8 +5,8 @@ Knows neither API: it is handed their operations, and how each words a refusal.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -21,9 +21,7 @@ from modelfleet.adapters.query_api.openapi import document_text
 from modelfleet.adapters.query_api.operations import Operation
 from modelfleet.adapters.query_api.parts import Parts
 from modelfleet.adapters.query_api.refusal import Form
-from modelfleet.adapters.query_api.upkeep import upkept
-
-Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
+from modelfleet.adapters.query_api.upkeep import Refreshed, upkept
 
 
 def application(
@@ -31,10 +29,12 @@ def application(
     operations: Sequence[Operation],
     *,
     forms: Mapping[str, Form] | None = None,
+    refreshed: Sequence[Refreshed] = (),
 ) -> Starlette:
     """Return the application that answers ``operations``, and is kept up while it runs.
 
-    ``forms`` word refusals, by the prefix of a path. Whoever makes ``parts`` closes the fleet.
+    ``forms`` word refusals, by the prefix of a path; ``refreshed`` follow files. Whoever makes
+    ``parts`` closes the fleet.
     """
     offered = [*HEALTH, *operations]
     routes = [each.route(parts) for each in offered]
@@ -45,7 +45,7 @@ def application(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001
-        async with upkept(parts):
+        async with upkept(parts, refreshed=refreshed):
             yield
 
     app = Starlette(

@@ -20,8 +20,10 @@ class Settings(BaseModel):
     accounts: Path | None = None
     cluster: str = "default"
     public_address: str = ""
-    """Where proxies are reached from outside, which their ``endpoint`` then says; "" = inside."""
+    """Where proxies are reached from outside; ``{name}`` and ``{namespace}`` stand for theirs."""
     read_only: bool = False
+    behind: tuple[str, ...] = ()
+    """Addresses or networks of proxies whose word counts on where a request comes from."""
 
     body_bytes: int = Field(1_048_576, ge=1_024)
     account_rate: float = Field(50.0, gt=0)
@@ -39,3 +41,8 @@ class Settings(BaseModel):
     skew_seconds: int = Field(900, ge=1)
     """How far the date of a signed request may be from this clock."""
     remembered_signatures: int = Field(400_000, ge=1)
+
+    def endpoint_of(self, name: str, *, namespace: str) -> str:
+        """Return the URL, without a path, that a proxy is reached at; "" = as in the cluster."""
+        address = self.public_address.rstrip("/")
+        return address.replace("{name}", name).replace("{namespace}", namespace)

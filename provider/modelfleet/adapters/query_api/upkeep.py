@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import Final
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, Protocol
 
 from modelfleet.adapters.query_api.parts import Parts
 from modelfleet.errors import ModelFleetError
@@ -19,12 +19,20 @@ LOOK_SECONDS: Final = 1.0
 _LOG: Final = logging.getLogger("modelfleet.serve")
 
 
+class Refreshed(Protocol):
+    """What follows files."""
+
+    async def refresh(self) -> None:
+        """Take up what has changed; what is wrong goes to the log."""
+        ...
+
+
 @asynccontextmanager
-async def upkept(parts: Parts) -> AsyncIterator[None]:
-    """Keep ``parts`` up meanwhile."""
+async def upkept(parts: Parts, *, refreshed: Sequence[Refreshed] = ()) -> AsyncIterator[None]:
+    """Keep ``parts`` up meanwhile, and what else is ``refreshed``."""
     tasks = [
         asyncio.create_task(_sync(parts), name="sync"),
-        asyncio.create_task(_look(parts), name="upkeep"),
+        asyncio.create_task(_look(parts, (parts.accounts, *refreshed)), name="upkeep"),
     ]
     try:
         yield
@@ -49,13 +57,16 @@ async def _sync(parts: Parts) -> None:
             )
 
 
-async def _look(parts: Parts) -> None:
+async def _look(parts: Parts, refreshed: Sequence[Refreshed]) -> None:
     """Look every second whether anything is to be done anew."""
     was_current = True
     while True:
         await asyncio.sleep(LOOK_SECONDS)
-        with suppress(Exception):
-            await parts.accounts.refresh()
+        for each in refreshed:
+            try:
+                await each.refresh()
+            except Exception:
+                _LOG.exception("A file could not be read again.")
         if not parts.readiness.synced:
             continue
         parts.catalogue.start()

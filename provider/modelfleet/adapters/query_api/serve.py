@@ -1,0 +1,178 @@
+"""``modelfleet serve``: the HTTP APIs as a process, and what deploying them takes.
+
+Translates only. The server itself is imported when it runs: no other command pays for it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from modelfleet.adapters.query_api.settings import Settings
+from modelfleet.errors import ConfigError
+
+_DEFAULT = Settings()
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = _DEFAULT.host,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 = any.")] = _DEFAULT.port,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Certificate chain, PEM; read again when it is renewed.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key, PEM.")] = None,
+    insecure_http: Annotated[
+        bool,
+        typer.Option(
+            "--insecure-http", help="No TLS, for other addresses than this machine's as well."
+        ),
+    ] = False,
+    accounts: Annotated[
+        Path | None, typer.Option(help="File of accounts; read again when it changes.")
+    ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Let nobody write, whatever the accounts say.")
+    ] = False,
+    public_address: Annotated[
+        str,
+        typer.Option(
+            help="URL at which proxies are reached from outside, reported as their endpoint; "
+            "{name} and {namespace} stand for theirs. Unset = the one in the cluster."
+        ),
+    ] = "",
+    behind: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Address or network of a reverse proxy whose X-Forwarded-For counts; repeatable."
+        ),
+    ] = None,
+    body_bytes: Annotated[
+        int, typer.Option(help="Longest body of a request.")
+    ] = _DEFAULT.body_bytes,
+    account_rate: Annotated[
+        float, typer.Option(help="Requests a second of one account.")
+    ] = _DEFAULT.account_rate,
+    address_rate: Annotated[
+        float, typer.Option(help="Requests a second from one address.")
+    ] = _DEFAULT.address_rate,
+    concurrency: Annotated[int, typer.Option(help="Requests at once.")] = _DEFAULT.concurrency,
+    request_seconds: Annotated[
+        float, typer.Option(help="Longest that a request may take.")
+    ] = _DEFAULT.request_seconds,
+    drain_seconds: Annotated[
+        int, typer.Option(help="Longest that running requests are waited for at the end.")
+    ] = _DEFAULT.drain_seconds,
+    session_seconds: Annotated[
+        int, typer.Option(help="How long a login lasts.")
+    ] = _DEFAULT.session_seconds,
+    sessions: Annotated[int, typer.Option(help="Logins at once.")] = _DEFAULT.sessions,
+    skew_seconds: Annotated[
+        int, typer.Option(help="How far the clock of who signs a request may be off.")
+    ] = _DEFAULT.skew_seconds,
+    remembered_signatures: Annotated[
+        int, typer.Option(help="Signed requests remembered, so that none is accepted twice.")
+    ] = _DEFAULT.remembered_signatures,
+    cluster: Annotated[
+        str, typer.Option(help="Name that declarations call the cluster by.")
+    ] = _DEFAULT.cluster,
+    kubeconfig: Annotated[
+        str | None,
+        typer.Option(help="Kubeconfig to use; unset = the ambient one, or the pod's account."),
+    ] = None,
+    context: Annotated[str | None, typer.Option(help="Context of the kubeconfig.")] = None,
+    manifests: Annotated[
+        bool,
+        typer.Option("--manifests", help="Print the objects that run it in a cluster, and end."),
+    ] = False,
+    image: Annotated[
+        str, typer.Option(help="With --manifests: your image with modelfleet in it.")
+    ] = "",
+    account: Annotated[
+        str,
+        typer.Option(
+            help="Print an entry for the file of accounts, with a new password and access key, "
+            "and end."
+        ),
+    ] = "",
+    workspace: Annotated[
+        list[str] | None,
+        typer.Option(help="With --account: a workspace it sees; repeatable, unset = all."),
+    ] = None,
+    namespace: Annotated[
+        str,
+        typer.Option(
+            "--namespace", "-n", help="With --manifests: its own. With --account: the account's."
+        ),
+    ] = "default",
+) -> None:
+    """Serve AgentRun's control API and ZStack's model-service API over one cluster's fleet.
+
+    Ends on SIGTERM, when what runs is finished.
+    """
+    settings = _settings(
+        host=host,
+        port=port,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        insecure_http=insecure_http,
+        accounts=accounts,
+        read_only=read_only,
+        public_address=public_address,
+        behind=tuple(behind or ()),
+        body_bytes=body_bytes,
+        account_rate=account_rate,
+        address_rate=address_rate,
+        concurrency=concurrency,
+        request_seconds=request_seconds,
+        drain_seconds=drain_seconds,
+        session_seconds=session_seconds,
+        sessions=sessions,
+        skew_seconds=skew_seconds,
+        remembered_signatures=remembered_signatures,
+        cluster=cluster,
+    )
+    if account:
+        _print_account(account, namespace, tuple(workspace or ()), may_write=not read_only)
+    elif manifests:
+        _print_manifests(settings, namespace=namespace, image=image)
+    else:
+        from modelfleet.adapters.query_api.server import serve_until_told
+
+        serve_until_told(settings, kubeconfig=kubeconfig, context=context)
+
+
+def _settings(**said: Any) -> Settings:
+    try:
+        return Settings(**said)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        problems = [f"--{str(each['loc'][0]).replace('_', '-')}: {each['msg']}" for each in found]
+        raise ConfigError(f"{'; '.join(problems)}.") from None
+
+
+def _print_account(
+    name: str, namespace: str, workspaces: tuple[str, ...], *, may_write: bool
+) -> None:
+    from modelfleet.adapters.query_api.new_account import new_account
+
+    made = new_account(name, namespace=namespace, workspaces=workspaces, may_write=may_write)
+    typer.echo(made.entry, nl=False)
+    typer.echo(
+        f"Password of {name}, said this once: {made.password}\n"
+        f"Access key: {made.key_id}, its secret: {made.key_secret}",
+        err=True,
+    )
+
+
+def _print_manifests(settings: Settings, *, namespace: str, image: str) -> None:
+    from modelfleet.adapters.query_api.manifests import manifests_text
+
+    if not image:
+        raise ConfigError(
+            "--manifests needs --image: modelfleet publishes none.",
+            hint="docs/http-api.md has a Dockerfile of a few lines.",
+        )
+    typer.echo(manifests_text(settings, namespace=namespace, image=image), nl=False)
