@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import pulumi
 
-from modelfleet import labels
+from modelfleet.spec.service_reference import context_size_of, credential_name_of
 
 
 class Referred(Protocol):
@@ -70,18 +70,13 @@ def reference_to(service: Referred) -> dict[str, Any]:
 
 
 def _credential_name(declared: Mapping[str, Any]) -> str | None:
-    """Return the Secret with the key of an external service: one that exists, or its own."""
-    if declared["credential_name"] is not None:
-        return str(declared["credential_name"])
-    if not (declared["settings"] or {}).get("api_key"):
-        return None
-    return f"{labels.external_secret_name(declared['name'])}/api_key"
+    named = declared["credential_name"]
+    return credential_name_of(
+        declared["name"],
+        credential_name=None if named is None else str(named),
+        has_api_key=bool((declared["settings"] or {}).get("api_key")),
+    )
 
 
 def _context_size(declared: Mapping[str, Any]) -> int | None:
-    """Return the context window: what is served of it, or else what callers are told."""
-    if served := (declared["deployment"] or {}).get("max_model_len"):
-        return int(served)
-    properties = (each.get("model_properties") or {} for each in declared["models"] or ())
-    sizes = [int(each["context_size"]) for each in properties if each.get("context_size")]
-    return max(sizes, default=None)
+    return context_size_of(declared["deployment"], declared["models"])

@@ -89,13 +89,17 @@ class ResourceType:
     def planned_of(self, spec: ResourceSpec, *, renderer_version: int | None = None) -> Any:
         """Return all values that a preview of ``spec`` shows but the renderer's version."""
         version = renderer_version or self.renderer_version
+        values = self.formula_values(spec)
+        return {**values, "pod_template_hash": self.template_hash(spec, renderer_version=version)}
+
+    def formula_values(self, declaration: ResourceSpec | Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of all formulas for a spec, or for fully known inputs."""
 
         def value(path: str) -> Any:
             steps = tuple(path.split("."))
-            return value_at(spec, steps, model=self.model, is_unknown=never_unknown)
+            return value_at(declaration, steps, model=self.model, is_unknown=never_unknown)
 
-        values = {name: form(*map(value, paths)) for name, (paths, form) in self.formulas.items()}
-        return {**values, "pod_template_hash": self.template_hash(spec, renderer_version=version)}
+        return {name: form(*map(value, paths)) for name, (paths, form) in self.formulas.items()}
 
     def is_secret(self, path: Path) -> bool:
         """Return whether what stands at ``path``, or above it, is a secret."""

@@ -36,7 +36,7 @@ def known_part(
             return UNKNOWN
         if isinstance(value, BaseModel):
             return value.model_dump()
-        shape = _shape_of(annotation, value)
+        shape = shape_of(annotation, value)
         if shape is None:
             return _leaf(value, annotation)
         if isinstance(shape, type) and issubclass(shape, BaseModel):
@@ -87,7 +87,7 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation)
 
 
-def _shape_of(annotation: Any, value: Any) -> Any:
+def shape_of(annotation: Any, value: Any) -> Any:
     """Return the model, map or list of ``annotation`` that ``value`` has the form of, else None."""
     for shape in alternatives(annotation):
         origin = typing.get_origin(shape)

@@ -231,12 +231,17 @@ def _path_of(loc: tuple[str | int, ...]) -> Path:
 
 
 def _reason_of(detail: ErrorDetails, path: Path, *, model: type[BaseModel]) -> str:
-    kind, context = detail["type"], detail.get("ctx", {})
-    if kind == "extra_forbidden":
+    if detail["type"] == "extra_forbidden":
         owner = model_at(model, path[:-1])
         plain = ".".join(str(step) for step in path if isinstance(step, str))
         known = owner.model_fields if owner else ()
         return reason_for(plain, known=known, model=model, owner=owner)
+    return reason_in_words(detail)
+
+
+def reason_in_words(detail: ErrorDetails) -> str:
+    """Return what is wrong with one value, in a user's words."""
+    kind, context = detail["type"], detail.get("ctx", {})
     if kind == "string_pattern_mismatch":
         return said_of(str(context["pattern"]))
     if kind == "too_short" and context["min_length"] == 1:
