@@ -26,7 +26,7 @@ from modelfleet.cluster.revisions import current_hash
 from modelfleet.cluster.slim import slim_pod, slim_primary, slim_replica_set
 from modelfleet.cluster.watch import SETTLE_SECONDS, SharedWatch
 from modelfleet.desired import KIND
-from modelfleet.errors import ConflictError
+from modelfleet.errors import ConflictError, ForbiddenError, UnavailableError
 from modelfleet.field_names import field_names_of
 from modelfleet.resource_types import TYPES, ResourceSpec
 from modelfleet.service import Service, service_of
@@ -34,6 +34,9 @@ from modelfleet.service import Service, service_of
 _OURS: Final = f"{labels.MANAGED_BY}={labels.MANAGED_BY_VALUE}"
 _SECRETS: Final = f"{_OURS},{labels.KIND}={KIND}"
 _PAGE_SIZE: Final = 250
+
+_REST_SECONDS: Final = 5.0
+"""How long a watch that was refused is let alone, however many look meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class Catalogue:
         self._cluster_uid = ""
         self._dirty: set[Key] = set()
         self._snapshot = Snapshot(0, MappingProxyType({}), ())
-        self._lost_at: float | None = None
+        self._naming: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
 
         def followed(kind: Kind, selector: str, slim: Callable[[Object], Object]) -> SharedWatch:
@@ -122,9 +125,7 @@ class Catalogue:
             UnavailableError: the API server has not answered for a minute.
             ForbiddenError: it does not let us list.
         """
-        if not self._cluster_uid:
-            self._cluster_uid = await self._client.cluster_uid()
-        await asyncio.gather(*(watch.fresh() for watch in self._watches))
+        await asyncio.gather(self._named(), *(watch.fresh() for watch in self._watches))
         return self.last_known()
 
     def last_known(self) -> Snapshot:
@@ -135,8 +136,9 @@ class Catalogue:
 
     def start(self) -> None:
         """See to it that the watches are kept; one that was given up begins anew."""
+        self._named()
         for watch in self._watches:
-            watch.start()
+            watch.start(rest_seconds=_REST_SECONDS)
 
     async def changed(self, *, timeout_seconds: float) -> bool:
         """Wait until anything has changed since this call; return whether it has."""
@@ -152,13 +154,10 @@ class Catalogue:
     def freshness(self) -> Freshness:
         """How far :meth:`last_known` may be trusted."""
         now = asyncio.get_running_loop().time()
-        if all(watch.is_open for watch in self._watches):
-            self._lost_at = None
-        elif self._lost_at is None:
-            self._lost_at = now
+        lost = [each.missing_since for each in self._watches if each.missing_since is not None]
         trouble = next(filter(None, (watch.trouble for watch in self._watches)), "")
-        age = 0.0 if self._lost_at is None else now - self._lost_at
-        return Freshness(all(watch.synced for watch in self._watches), age, trouble)
+        is_synced = all(watch.is_filled for watch in self._watches)
+        return Freshness(is_synced, now - min(lost, default=now), trouble)
 
     def observe(self, obj: Object) -> None:
         """Let looks see at once what a write of this process returned."""
@@ -177,7 +176,26 @@ class Catalogue:
 
     async def aclose(self) -> None:
         """End all watches."""
+        if self._naming is not None:
+            self._naming.cancel()
         await asyncio.gather(*(watch.aclose() for watch in self._watches))
+
+    def _named(self) -> asyncio.Future[None]:
+        """Return when it is known which cluster this is, or when that cannot be known."""
+        if self._naming is None:
+            name = "name of the cluster"
+            self._naming = asyncio.get_running_loop().create_task(self._name(), name=name)
+        return asyncio.shield(self._naming)
+
+    async def _name(self) -> None:
+        try:
+            self._cluster_uid = await self._client.cluster_uid()
+        except ForbiddenError:
+            return  # who may only see some namespaces does without
+        except UnavailableError:
+            self._naming = None  # the next look asks again
+            return
+        self._note(self._snapshot.by_key)
 
     # -- taking in -------------------------------------------------------------------------
 

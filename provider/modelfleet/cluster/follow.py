@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import Final, Protocol
 
-from modelfleet.cluster.client import Client, Listing, WatchEvent
+from modelfleet.cluster.client import SILENCE_SECONDS, Client, Listing, WatchEvent
 from modelfleet.cluster.objects import Kind, Object
 from modelfleet.errors import ConflictError, ForbiddenError, UnavailableError
 
@@ -47,8 +47,10 @@ class Follower:
     """Follows the objects of one kind, from the beginning; run once.
 
     ``listed_at`` and ``open_since`` are times of the event loop's clock: when the last complete
-    LIST began, and since when the watch has been open. ``reaching`` says that a connection is being
-    made, ``trouble`` why the server cannot be asked at present.
+    LIST began, and since when the watch has been open. ``missing_since`` is another: since when
+    changes may have been missed, None while the watch is open. ``reaching`` says that a connection
+    is being made, ``trouble`` why the server cannot be asked at present. The latter and
+    ``missing_since`` go on from what was so before.
     """
 
     def __init__(
@@ -61,11 +63,14 @@ class Follower:
         slim: Callable[[Object], Object],
         page_size: int,
         unreachable_seconds: float,
+        missing_since: float | None = None,
+        trouble: str = "",
     ) -> None:
         self.listed_at: float | None = None
         self.open_since: float | None = None
+        self.missing_since = missing_since
         self.reaching = False
-        self.trouble = ""
+        self.trouble = trouble
         self._client = client
         self._kind = kind
         self._sink = sink
@@ -75,6 +80,7 @@ class Follower:
         self._unreachable_seconds = unreachable_seconds
         self._resume_from = ""
         self._heard = False
+        self._heard_at = 0.0
         self._was_open = False
         self._down_since: float | None = None
         self._refused_since: float | None = None
@@ -86,14 +92,19 @@ class Follower:
         unless the same was allowed before.
         """
         setbacks = 0
+        if self.missing_since is None:
+            self.missing_since = _now()
         while True:
             setbacks += 1
             retry_after_seconds = 0.0
             self.reaching = True
             try:
-                if not self._resume_from:
-                    await self._list()
-                await self._watch()
+                try:
+                    if not self._resume_from:
+                        await self._list()
+                    await self._watch()
+                finally:
+                    was_of_use = self._closed_after_use()
             except ConflictError:  # 410: the version to resume from is forgotten
                 self._resume_from = ""
             except UnavailableError as error:
@@ -101,8 +112,7 @@ class Follower:
                 self._note_trouble(error)
             except ForbiddenError as error:
                 self._note_refusal(error)
-            if self._closed_after_use():
-                setbacks = 0
+            setbacks = 0 if was_of_use else setbacks
             await asyncio.sleep(max(_delay_seconds(setbacks), retry_after_seconds))
 
     async def _list(self) -> None:
@@ -128,12 +138,13 @@ class Follower:
         )
         async with aclosing(events):
             async for event in events:
-                self._heard = True
+                self._heard, self._heard_at = True, _now()
                 self._resume_from = event.resource_version
                 self._sink.take_event(event)
 
     def _opened(self) -> None:
-        self.open_since, self._was_open = _now(), True
+        self.open_since = self._heard_at = _now()
+        self.missing_since, self._was_open = None, True
         self.reaching = self._heard = False
         self._reached()
 
@@ -148,6 +159,10 @@ class Follower:
         watches, or ends them as they begin, must not be asked in a tight loop.
         """
         since, self.open_since, self.reaching = self.open_since, None, False
+        if since is not None:
+            # A peer that died says nothing: then it was gone by its last word, and not just now.
+            was_silent = _now() - self._heard_at >= SILENCE_SECONDS
+            self.missing_since = self._heard_at if was_silent else _now()
         self._sink.look_again()
         return since is not None and (self._heard or _now() - since >= _STEADY_SECONDS)
 

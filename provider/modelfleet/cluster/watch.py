@@ -57,6 +57,7 @@ class SharedWatch:
         self._interested: dict[Key, set[asyncio.Event]] = {}
         self._turn = asyncio.Event()
         self._failure: Exception | None = None
+        self._ended = 0.0
         self._task: asyncio.Task[None] | None = None
         self._new_follower = partial(
             Follower,
@@ -72,13 +73,23 @@ class SharedWatch:
 
     @property
     def synced(self) -> bool:
-        """Whether the copy has been complete once."""
+        """Whether the copy has been complete once, since it was begun or begun anew."""
         return self._follower.listed_at is not None
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether the copy has been complete once, whatever has happened since."""
+        return self._mirror.version > 0
 
     @property
     def is_open(self) -> bool:
         """Whether the server tells of changes as they happen, at this moment."""
         return self._follower.open_since is not None
+
+    @property
+    def missing_since(self) -> float | None:
+        """Since when changes may have been missed, by the loop's clock; None while it is open."""
+        return self._follower.missing_since
 
     @property
     def trouble(self) -> str:
@@ -173,13 +184,20 @@ class SharedWatch:
                 except TimeoutError:
                     return left[0] if left else obj
 
-    def start(self) -> None:
-        """See to it that the copy is kept; after a failure, from the beginning."""
-        if self._task is None or self._task.done():
-            self._failure = None
-            self._follower = self._new_follower()
+    def start(self, *, rest_seconds: float = 0.0) -> None:
+        """See to it that the copy is kept; after a failure, from the beginning.
+
+        A copy that has ended is let rest for ``rest_seconds`` first: whoever calls often must not
+        have a server that says no be asked as often.
+        """
+        loop = asyncio.get_running_loop()
+        if self._task is None or (self._task.done() and loop.time() >= self._ended + rest_seconds):
+            former, self._failure = self._follower, None
+            self._follower = self._new_follower(
+                missing_since=former.missing_since, trouble=former.trouble
+            )
             name = f"watch {self.kind.plural}"
-            self._task = asyncio.get_running_loop().create_task(self._keep(), name=name)
+            self._task = loop.create_task(self._keep(), name=name)
 
     def raise_failure(self) -> None:
         """Raise what ended the copy, if anything did."""
@@ -207,6 +225,7 @@ class SharedWatch:
 
     def _fail(self, error: Exception) -> None:
         self._failure = error
+        self._ended = asyncio.get_running_loop().time()
         self._wake(tuple(self._interested))
         self.look_again()
 
