@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import os
 import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -92,3 +93,13 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def _forget() -> None:
+    """Leave the loop of a parent process to it: a forked child has no thread that runs it."""
+    global _lock, _loop
+    _lock, _loop = threading.Lock(), None
+    atexit.unregister(_end)
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -8,6 +8,7 @@ stand last and are those of the spec, in the spec's own form.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,6 +31,14 @@ class Shape(BaseModel):
         hide_input_in_errors=True,
         protected_namespaces=(),
     )
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Yield what is shown of each field: of a secret environment, the names only."""
+        for name, value in super().__repr_args__():
+            if name == "deployment" and isinstance(value, dict) and value.get("secret_env"):
+                yield name, {**value, "secret_env": dict.fromkeys(value["secret_env"], "***")}
+            else:
+                yield name, value
 
 
 class ProviderSettings(Shape):
@@ -93,6 +102,7 @@ class ProxyConfigEndpoint(Shape):
     model_names: list[str] | None = None
     model_service_name: str | None = None
     weight: int | None = None
+    credential_name: str | None = None
 
 
 class ProxyConfigFallback(Shape):

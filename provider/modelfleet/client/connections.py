@@ -1,0 +1,111 @@
+"""The connections of a process: one per cluster, shared by every call, on the background loop.
+
+A connection is made by the first call that needs it, and holds the watches that all waits share.
+Nothing here knows a verb; what calls do with a connection is ``verbs.py``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+from weakref import WeakSet
+
+from modelfleet.agentrun.paging import Pages
+from modelfleet.agentrun.registry import Registry
+from modelfleet.client.addresses import Addresses
+from modelfleet.client.config import Config
+from modelfleet.cluster.client import Client
+from modelfleet.clusters import ClusterConfig
+from modelfleet.errors import ConfigError
+from modelfleet.fleet import Fleet
+
+_Address = tuple[str, ClusterConfig, str | None]
+
+
+@dataclass(eq=False)
+class Connection:
+    """One cluster as calls use it. ``holders`` are the open clients that have used it."""
+
+    fleet: Fleet
+    registry: Registry
+    pages: Pages
+    addresses: Addresses
+    holders: WeakSet[object] = field(default_factory=WeakSet)
+    calls: int = 0
+    is_closing: bool = False
+
+
+_open: Final[dict[_Address, Connection]] = {}
+"""Touched on the background loop alone."""
+
+
+@asynccontextmanager
+async def connected(config: Config, *, holder: object = None) -> AsyncIterator[Connection]:
+    """Lend the connection that ``config`` means for one call, on the background loop.
+
+    ``holder`` is the client whose :func:`release` it outlives, if any.
+
+    Raises:
+        ConfigError: the cluster is not configured, or its kubeconfig cannot be used.
+        ClientError: the call took longer than the Config's ``timeout``.
+    """
+    address = _address_of(config)
+    connection = _open.get(address)
+    if connection is None:
+        connection = _open[address] = _connection(config)
+    if holder is not None:
+        connection.holders.add(holder)
+    connection.calls += 1
+    try:
+        yield connection
+    finally:
+        connection.calls -= 1
+        await _close_if_over(connection)
+
+
+async def release(holder: object) -> None:
+    """Close the connections that ``holder`` used and no other open client has, once they rest.
+
+    Whoever calls after that gets a new one.
+    """
+    for address, connection in list(_open.items()):
+        if holder in connection.holders:
+            connection.holders.discard(holder)
+            if not connection.holders:
+                del _open[address]
+                connection.is_closing = True
+                await _close_if_over(connection)
+
+
+async def _close_if_over(connection: Connection) -> None:
+    if connection.is_closing and not connection.calls:
+        connection.is_closing = False
+        await connection.addresses.aclose()
+        await connection.fleet.aclose()
+
+
+def _address_of(config: Config) -> _Address:
+    cluster = config.get_cluster_config()
+    ambient = os.environ.get("KUBECONFIG") if cluster.kubeconfig is None else None
+    return config.get_cluster(), cluster, ambient
+
+
+def _connection(config: Config) -> Connection:
+    name, cluster = config.get_cluster(), config.get_cluster_config()
+    try:
+        client = Client.connect(kubeconfig=cluster.kubeconfig, context=cluster.context)
+    except ConfigError as error:
+        raise ConfigError(f"cluster {name!r}: {error.message}", hint=error.hint) from None
+    fleet = Fleet(client, cluster=name)
+    return Connection(fleet, Registry(fleet), Pages(), Addresses(fleet))
+
+
+def _forget() -> None:
+    """Leave the connections of a parent process to it."""
+    _open.clear()
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,303 @@
+"""What services and proxies have in common as objects of a program. Each verb has two forms.
+
+An object shows a resource as it was last looked at, and remembers the Config it came by: later
+calls go where it came from. What it shows is replaced as a whole, so that another thread never
+sees half of a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, Self
+
+from pydantic import ConfigDict, PrivateAttr
+
+from modelfleet import labels
+from modelfleet.agentrun.names import Status
+from modelfleet.agentrun.registry import Resource
+from modelfleet.agentrun.shapes import Shape
+from modelfleet.background import run, run_async
+from modelfleet.client import verbs, waits
+from modelfleet.client.called import Called
+from modelfleet.client.config import Config
+from modelfleet.client.errors import ResourceNotExistError
+from modelfleet.client.inputs import NAME_FIELDS, given
+from modelfleet.client.looks import Wait, follow, follow_async
+
+Callback = Callable[[Any], object]
+"""Is given the object after each look. In async forms it may be a coroutine function."""
+
+Look = Callable[[Resource], object]
+
+
+class ResourceBase(Shape):
+    """One service or proxy as last looked at."""
+
+    model_config = ConfigDict(extra="allow", validate_assignment=False)
+
+    kind: ClassVar[str]
+    name_field_told: ClassVar[str]
+    create_input: ClassVar[type[Shape]]
+    update_input: ClassVar[type[Shape]]
+
+    status: Status | None = None
+    status_reason: str | None = None
+    created_at: str | None = None
+    last_updated_at: str | None = None
+    owner: str | None = None
+    namespace: str | None = None
+    base_url: str | None = None
+    endpoint: str | None = None
+
+    _config: Config | None = PrivateAttr(None)
+    _incarnation: str = PrivateAttr("")
+    _generated_keys: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    # -- showing ---------------------------------------------------------------------------
+
+    @classmethod
+    def told(cls, resource: Resource, config: Config) -> Self:
+        """Return a new object that shows ``resource`` and remembers ``config``."""
+        shown = cls.model_validate(_shown(resource))
+        shown._remember(resource, config)
+        return shown
+
+    @classmethod
+    def all_told(cls, resources: Iterable[Resource], config: Config) -> list[Self]:
+        """Return a new object for each of ``resources``."""
+        return [cls.told(each, config) for each in resources]
+
+    def _take(self, resource: Resource, config: Config) -> Self:
+        fresh = type(self).told(resource, config)
+        for part in ("__dict__", "__pydantic_extra__", "__pydantic_fields_set__"):
+            object.__setattr__(self, part, getattr(fresh, part))
+        self._remember(resource, config)
+        return self
+
+    def _remember(self, resource: Resource, config: Config) -> None:
+        key = resource.entry.key
+        place = Config(cluster=config.get_cluster(), namespace=key.namespace)
+        self._config = Config.with_configs(config, place)
+        self._incarnation = resource.entry.service.incarnation
+        if resource.generated_keys:
+            self._generated_keys = dict(resource.generated_keys)
+
+    def set_config(self, config: Config) -> Self:
+        """Have later calls of this object use ``config``, and return the object."""
+        self._config = config
+        return self
+
+    def _configured(self, config: Config | None) -> Config:
+        return Config.with_configs(self._config, config)
+
+    def _name(self, verb: str) -> str:
+        """Return the name.
+
+        Raises:
+            ValueError: it has none, so that there is nothing to ``verb``.
+        """
+        name: str | None = getattr(self, NAME_FIELDS[self.kind])
+        if name is None:
+            raise ValueError(f"{self.name_field_told} is required to {verb} a {self.kind}")
+        return name
+
+    def _called(self, config: Config | None) -> Called:
+        merged = self._configured(config)
+        return Called(
+            kind=self.kind,
+            name=self._name("call"),
+            namespace=merged.get_namespace(),
+            config=merged,
+            provider=getattr(self, "provider", None),
+        )
+
+    # -- looking ---------------------------------------------------------------------------
+
+    async def _looked_at(self, config: Config | None) -> Self:
+        merged, name = self._configured(config), self._name("refresh")
+        return self._take(await verbs.get(name, self.kind, config=merged), merged)
+
+    def get(self, config: Config | None = None) -> Self:
+        """Look again, show what is there now, and return the object.
+
+        Raises:
+            ResourceNotExistError: it is gone.
+            HTTPError: it cannot be looked at.
+        """
+        return run(self._looked_at(config))
+
+    async def get_async(self, config: Config | None = None) -> Self:
+        """As :meth:`get`."""
+        return await run_async(self._looked_at(config))
+
+    def refresh(self, config: Config | None = None) -> Self:
+        """Another name of :meth:`get`."""
+        return self.get(config=config)
+
+    async def refresh_async(self, config: Config | None = None) -> Self:
+        """Another name of :meth:`get`."""
+        return await self.get_async(config=config)
+
+    # -- updating --------------------------------------------------------------------------
+
+    async def _updated(
+        self,
+        said: Shape,
+        config: Config | None,
+        clear: Sequence[str],
+        take_ownership: bool | None,
+    ) -> Self:
+        merged, name = self._configured(config), self._name("update")
+        resource = await verbs.update(
+            name,
+            given(said, self.update_input, self.create_input, verb="update"),
+            config=merged,
+            clear=clear,
+            take_ownership=take_ownership,
+        )
+        return self._take(resource, merged)
+
+    # -- waiting ---------------------------------------------------------------------------
+
+    def wait_until_ready_or_failed(
+        self,
+        callback: Callback | None = None,
+        interval_seconds: float = 5,
+        timeout_seconds: float = 300,
+        raise_on_failure: bool = False,
+    ) -> None:
+        """Wait until nothing is under way, and show what came of it.
+
+        ``callback`` is given the object after each look: at least once, then whenever something
+        has changed, or else every ``interval_seconds``.
+
+        Raises:
+            TimeoutError: something still is under way; says what, and why.
+            NotReadyError: with ``raise_on_failure``, that it does not serve; with the diagnosis.
+            ResourceNotExistError: it is gone.
+        """
+        wait, look = self._settling(callback, interval_seconds, timeout_seconds, raise_on_failure)
+        follow(wait, look)
+
+    async def wait_until_ready_or_failed_async(
+        self,
+        callback: Callback | None = None,
+        interval_seconds: float = 5,
+        timeout_seconds: float = 300,
+        raise_on_failure: bool = False,
+    ) -> None:
+        """As :meth:`wait_until_ready_or_failed`; what ``callback`` returns is awaited if it can."""
+        wait, look = self._settling(callback, interval_seconds, timeout_seconds, raise_on_failure)
+        await follow_async(wait, look)
+
+    def _settling(
+        self,
+        callback: Callback | None,
+        interval_seconds: float,
+        timeout_seconds: float,
+        raises: bool,
+    ) -> tuple[Wait[Resource], Look]:
+        merged = self._configured(None)
+        wait = partial(
+            waits.until_settled,
+            self._name("refresh"),
+            self.kind,
+            config=merged,
+            interval_seconds=interval_seconds,
+            timeout_seconds=timeout_seconds,
+            raises=raises,
+        )
+        return wait, self._look(callback, merged)
+
+    def _look(self, callback: Callback | None, config: Config) -> Look:
+        def look(resource: Resource) -> object:
+            self._take(resource, config)
+            return callback(self) if callback is not None else None
+
+        return look
+
+    # -- deleting --------------------------------------------------------------------------
+
+    async def _deleted(self, config: Config | None, take_ownership: bool | None) -> Self:
+        merged = self._configured(config)
+        resource = await verbs.delete(
+            self._name("delete"),
+            self.kind,
+            config=merged,
+            incarnation=self._incarnation,
+            take_ownership=take_ownership,
+        )
+        return self._take(resource, merged)
+
+    def delete(self, config: Config | None = None, *, take_ownership: bool | None = None) -> Self:
+        """Tell it to go, and return the object, DELETING.
+
+        Raises:
+            ResourceNotExistError: it is gone, or another one has its name by now.
+            HTTPError: it is protected, in use by a proxy, or belongs to another owner.
+        """
+        return run(self._deleted(config, take_ownership))
+
+    async def delete_async(
+        self, config: Config | None = None, *, take_ownership: bool | None = None
+    ) -> Self:
+        """As :meth:`delete`."""
+        return await run_async(self._deleted(config, take_ownership))
+
+    def delete_and_wait_until_finished(
+        self,
+        callback: Callback | None = None,
+        interval_seconds: float = 5,
+        timeout_seconds: float = 300,
+    ) -> None:
+        """Tell it to go, and wait until it is gone; quiet where it is gone already.
+
+        ``callback`` is given the object after each look that still finds it.
+
+        Raises:
+            TimeoutError: it is still going.
+            DeleteResourceError: it is not going any more.
+        """
+        try:
+            self.delete()
+        except ResourceNotExistError:
+            return
+        follow(*self._going(callback, interval_seconds, timeout_seconds))
+
+    async def delete_and_wait_until_finished_async(
+        self,
+        callback: Callback | None = None,
+        interval_seconds: float = 5,
+        timeout_seconds: float = 300,
+    ) -> None:
+        """As :meth:`delete_and_wait_until_finished`."""
+        try:
+            await self.delete_async()
+        except ResourceNotExistError:
+            return
+        await follow_async(*self._going(callback, interval_seconds, timeout_seconds))
+
+    def _going(
+        self, callback: Callback | None, interval_seconds: float, timeout_seconds: float
+    ) -> tuple[Wait[Resource], Look]:
+        merged = self._configured(None)
+        wait = partial(
+            waits.until_gone,
+            self._name("delete"),
+            self.kind,
+            config=merged,
+            incarnation=self._incarnation,
+            interval_seconds=interval_seconds,
+            timeout_seconds=timeout_seconds,
+        )
+        return wait, self._look(callback, merged)
+
+
+def _shown(resource: Resource) -> Mapping[str, Any]:
+    """Return what is shown of a resource: all that is told, but tags that are ours."""
+    fields = resource.fields
+    if tags := fields.get("tags"):
+        own = {key: tag for key, tag in tags.items() if not key.startswith(labels.PREFIX)}
+        return {**fields, "tags": own}
+    return fields
