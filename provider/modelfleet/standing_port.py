@@ -35,6 +35,16 @@ class StandingPort(LocalPort):
         self._looked_at = float("-inf")
         self._looking = asyncio.Lock()
 
+    async def open(self) -> None:
+        """Take connections from now on, once it has been tried whether one can be made.
+
+        Raises as ``check`` does, and ForbiddenError without the right to forward ports.
+        """
+        if not self.local_port:
+            async with self._led():
+                pass
+        await super().open()
+
     async def check(self) -> None:
         """Raise NotReadyError where nobody would answer; asks anew every few seconds at most."""
         await self._next()

@@ -27,18 +27,22 @@ def proxies_using(namespace: str, name: str, *, proxies: Iterable[Object]) -> li
             spec = ModelProxySpec.model_validate(declared)
         except ValidationError:
             continue
-        if _uses(spec, namespace, name):
+        if calls_service(spec, namespace, name):
             found.append(f"{spec.namespace}/{spec.name}")
     return sorted(found)
 
 
-def _uses(spec: ModelProxySpec, namespace: str, name: str) -> bool:
-    endpoint = labels.endpoint(name, namespace=namespace)
-    addresses = (endpoint, f"{endpoint}.cluster.local")
+def calls_service(spec: ModelProxySpec, namespace: str, name: str) -> bool:
+    """Return whether a proxy sends requests to a service: by its name, or by its address."""
     return any(
         upstream.service == f"{namespace}/{name}"
-        or upstream.base_url.partition("://")[2].partition("/")[0].partition(":")[0]
-        in [address.partition("://")[2] for address in addresses]
+        or is_address_of(upstream.base_url.partition("://")[2], namespace, name)
         for route in routes_of(spec).values()
         for upstream in route.upstreams
     )
+
+
+def is_address_of(place: str, namespace: str, name: str) -> bool:
+    """Return whether ``place``, a host with or without a port and a path, is that of a service."""
+    own = labels.endpoint(name, namespace=namespace).partition("://")[2]
+    return place.partition("/")[0].partition(":")[0] in (own, f"{own}.cluster.local")

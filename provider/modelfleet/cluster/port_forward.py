@@ -46,7 +46,9 @@ class LocalPort:
         return f"http://{HOST}:{self.local_port}"
 
     async def open(self) -> None:
-        """Take connections from now on."""
+        """Take connections from now on, if that is not so already."""
+        if self._server is not None:
+            return
         self._server = await asyncio.start_server(self._accept, HOST, 0)
         self.local_port = self._server.sockets[0].getsockname()[1]
 

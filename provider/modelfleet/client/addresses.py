@@ -1,0 +1,163 @@
+"""From where a program calls a service or proxy: the address that is right here, and why.
+
+In this order: the ``endpoint`` of the Config; its data endpoint; inside of the cluster the Service
+itself; an Ingress of the namespace; a port-forward. A service that runs elsewhere is called there.
+What was found is relied upon for a few seconds, so that a thousand calls cost no thousand looks.
+Belongs to the background loop. Sends nothing to a model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from modelfleet import labels
+from modelfleet.client.called import Called
+from modelfleet.client.config import Config
+from modelfleet.cluster.ingresses import ingress_url
+from modelfleet.cluster.mirror import Key
+from modelfleet.errors import ConfigError, ForbiddenError
+from modelfleet.fleet import Address, Fleet
+from modelfleet.reach import BASE_PATH, Target, api_key_of, target_of
+from modelfleet.render.container import PORT_NAME
+from modelfleet.standing_port import StandingPort
+
+KEPT_SECONDS: Final = 5.0
+"""How long a resource and its key are taken for what they were; a change that is heard of, less."""
+
+INGRESS_SECONDS: Final = 30.0
+"""How long the Ingresses of a namespace are taken for what they were."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a resource is called. ``told`` says how ``base_url`` was come by.
+
+    ``is_direct`` says that nothing stands in between which a proxy of the environment could know
+    of. ``port`` is the local port that leads there, if one does.
+    """
+
+    target: Target
+    base_url: str
+    told: str
+    api_key: str | None = field(default=None, repr=False)
+    is_direct: bool = False
+    port: StandingPort | None = field(default=None, repr=False)
+
+
+@dataclass
+class _Known:
+    """What is known of one resource, and from when; ``version`` is that of its primary object."""
+
+    target: Target
+    api_key: str | None
+    version: str
+    at: float
+
+
+class Addresses:
+    """The ways to the resources of one cluster, and the ports that are held open for them."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._known: dict[Key, _Known] = {}
+        self._turns: dict[Key, asyncio.Lock] = {}
+        self._ports: dict[Key, StandingPort] = {}
+        self._ingresses: dict[Key, tuple[float, str]] = {}
+
+    async def way_to(self, called: Called) -> Way:
+        """Return how ``called`` is called from here.
+
+        Raises:
+            NotFoundError: there is no such resource.
+            NotReadyError: nobody would answer; says why.
+            ForbiddenError: no address is left but a port-forward, which is not allowed.
+        """
+        key = Key(called.namespace, called.kind, called.name)
+        async with self._turns.setdefault(key, asyncio.Lock()):
+            known = await self._look(key)
+            return await self._way(key, known.target, called.config, api_key=known.api_key)
+
+    async def aclose(self) -> None:
+        """Close every port, and what goes through it."""
+        ports, self._ports = tuple(self._ports.values()), {}
+        await asyncio.gather(*(port.aclose() for port in ports))
+
+    async def _look(self, key: Key) -> _Known:
+        now, version = asyncio.get_running_loop().time(), self._version(key)
+        known = self._known.get(key)
+        if known is None or known.version != version or now - known.at > KEPT_SECONDS:
+            client = self._fleet.client
+            address = Address(key.name, namespace=key.namespace, kind=key.kind)
+            target = await target_of(client, address)
+            known = _Known(target, await api_key_of(client, target), version, now)
+            self._known[key] = known
+        return known
+
+    def _version(self, key: Key) -> str:
+        """Return the version that the watches last heard of, "" where they know of none."""
+        entry = self._fleet.catalogue.last_known().by_key.get(key)
+        return "" if entry is None else str(entry.primary["metadata"]["resourceVersion"])
+
+    async def _way(self, key: Key, target: Target, config: Config, *, api_key: str | None) -> Way:
+        if not target.is_hosted:
+            own = api_key or config.get_api_key()
+            return Way(target, target.external_url, "its own base_url", api_key=own)
+        given = config.get_api_key() or api_key
+        if said := _said(config, target):
+            return Way(target, *said, api_key=given)
+        client, ref = self._fleet.client, target.service_ref
+        port = self._port(key, target)
+        with suppress(ForbiddenError):
+            await port.check()
+        if client.access.is_own_cluster:
+            url = labels.endpoint(ref.name, namespace=ref.namespace) + BASE_PATH
+            return Way(target, url, "inside of its cluster", api_key=given, is_direct=True)
+        if url := await self._ingress(key, target):
+            told = f"an Ingress of namespace {ref.namespace}"
+            return Way(target, url, told, api_key=given)
+        await port.open()
+        told = f"a port-forward, as no Ingress of namespace {ref.namespace} leads to {ref}"
+        url = port.url + BASE_PATH
+        return Way(target, url, told, api_key=given, is_direct=True, port=port)
+
+    def _port(self, key: Key, target: Target) -> StandingPort:
+        port = self._ports.get(key)
+        if port is None:
+            port = self._ports[key] = StandingPort(self._fleet.client, target)
+        port.target = target
+        return port
+
+    async def _ingress(self, key: Key, target: Target) -> str:
+        now = asyncio.get_running_loop().time()
+        at, url = self._ingresses.get(key, (float("-inf"), ""))
+        if now - at > INGRESS_SECONDS:
+            url = await ingress_url(
+                self._fleet.client,
+                target.service_ref,
+                port=labels.SERVICE_PORT,
+                port_name=PORT_NAME,
+                path=BASE_PATH,
+            )
+            self._ingresses[key] = (now, url)
+        return url
+
+
+def _said(config: Config, target: Target) -> tuple[str, str] | None:
+    """Return the base URL that the Config says, and how it does; None where it says none."""
+    if endpoint := config.get_endpoint():
+        return _based(endpoint, of="endpoint"), "the endpoint of the Config"
+    if endpoint := config.get_said_data_endpoint():
+        own = f"{endpoint.rstrip('/')}/models/{target.service.name}"
+        return _based(own, of="data_endpoint"), "the data endpoint of the Config"
+    return None
+
+
+def _based(endpoint: str, *, of: str) -> str:
+    if not endpoint.startswith(("http://", "https://")):
+        raise ConfigError(
+            f"{of} is no address: {endpoint!r}.", hint="It looks like https://models.example.com."
+        )
+    return endpoint.rstrip("/").removesuffix(BASE_PATH) + BASE_PATH
