@@ -27,7 +27,7 @@ class Source(StrEnum):
     LIVE = "live"
     """What runs (``Service``)."""
     NOWHERE = "nowhere"
-    """Nothing of the kind is here: always None."""
+    """Nothing is told: always None."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ _BOTH: Final = (
     _said("deletion_protection", ours=True),
     ResourceField(
         "adopt",
-        Source.DECLARED,
+        Source.NOWHERE,
         create=True,
         ours=True,
         differs="Take over objects of the same name that somebody else made.",
@@ -123,7 +123,7 @@ _BOTH: Final = (
 
 _WAIT: Final = ResourceField(
     "wait",
-    Source.DECLARED,
+    Source.NOWHERE,
     ours=True,
     refusal="is for pulumi up: a call returns once it is accepted; wait_until_ready_or_failed "
     "waits",

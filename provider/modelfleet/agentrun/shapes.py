@@ -3,18 +3,36 @@
 Python says snake_case and the wire camelCase; both are read, either is written. A name that is none
 of these fields is an error, never dropped. What a value may be is for ``spec/``, which knows why;
 here is only what AgentRun calls it. Fields that it does not have (``deployment``, ``routes``, …)
-stand last and are those of the spec, in the spec's own form.
+stand last and are those of the spec, in the spec's own form. What a call takes is ``fields.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from modelfleet.agentrun.names import ModelType, NetworkMode, ProxyMode, Status
+from modelfleet.spec.refused import snake_case
+
+_SECRETS: Final = frozenset({"api_key", "secret_env", "key"})
+"""What holds secrets in fields that are in the spec's form."""
+
+
+def _shown(value: Any) -> Any:
+    """Return ``value`` as ``repr`` shows it: without the secrets in its maps, with their names."""
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        name: _hidden(item) if snake_case(str(name)) in _SECRETS else _shown(item)
+        for name, item in value.items()
+    }
+
+
+def _hidden(value: Any) -> Any:
+    return dict.fromkeys(value, "***") if isinstance(value, Mapping) else "***"
 
 
 class Shape(BaseModel):
@@ -33,12 +51,9 @@ class Shape(BaseModel):
     )
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """Yield what is shown of each field: of a secret environment, the names only."""
+        """Yield what is shown of each field: of secrets in the spec's form, their names only."""
         for name, value in super().__repr_args__():
-            if name == "deployment" and isinstance(value, dict) and value.get("secret_env"):
-                yield name, {**value, "secret_env": dict.fromkeys(value["secret_env"], "***")}
-            else:
-                yield name, value
+            yield name, _shown(value)
 
 
 class ProviderSettings(Shape):
@@ -175,7 +190,12 @@ class ModelServiceMutableProps(MutableProps):
 
 
 class ModelServiceUpdateInput(ModelServiceMutableProps):
-    """What to change of a service; what is not said stays."""
+    """What to change of a service; what is not said stays. AgentRun lacks the last four."""
+
+    model_type: ModelType | None = None
+    provider: str | None = None
+    workspace_id: str | None = None
+    model_info_configs: list[ModelInfoConfig] | None = None
 
 
 class ModelServiceCreateInput(ModelServiceMutableProps):
@@ -202,7 +222,7 @@ class ModelProxyMutableProps(MutableProps):
     execution_role_arn: str | None = None
     routes: dict[str, Any] | None = None
     policies: dict[str, Any] | None = None
-    api_keys: dict[str, Any] | None = Field(None, repr=False)
+    api_keys: dict[str, Any] | None = None
     limit_scope: str | None = None
     redis: dict[str, Any] | None = None
     replicas: int | None = None
@@ -210,7 +230,13 @@ class ModelProxyMutableProps(MutableProps):
 
 
 class ModelProxyUpdateInput(ModelProxyMutableProps):
-    """What to change of a proxy; what is not said stays, ``cpu`` and ``memory`` too."""
+    """What to change of a proxy; what is not said stays, ``cpu`` and ``memory`` too.
+
+    AgentRun lacks the last two.
+    """
+
+    model_type: ModelType | None = None
+    workspace_id: str | None = None
 
 
 class ModelProxyCreateInput(ModelProxyMutableProps):

@@ -10,10 +10,12 @@ import functools
 import re
 import typing
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeGuard
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 
 from modelfleet.agentrun.fields import FIELDS, ResourceField, Source
 from modelfleet.errors import Problem
@@ -42,9 +44,9 @@ class Reading:
         taken = {each.name: each for each in self._fields.values() if self._takes(each)}
         found: dict[str, Any] = {}
         for written, name in self._names(body, taken, ()):
-            value, field = body[written], self._model.model_fields.get(name)
-            if name in taken and field is not None:
-                found[name] = self._value(value, _annotation(field), (written,), (name,))
+            value, parts = body[written], _parts(self._model)
+            if name in taken and name in parts:
+                found[name] = self._value(value, parts[name].annotation, (written,), (name,))
             else:
                 self._refuse(value, (written,), (name,), owner=self._model, known=taken)
         return found
@@ -70,13 +72,13 @@ class Reading:
     def _value(self, value: Any, annotation: Any, written: Path, plain: Path) -> Any:
         if value is None:
             return None
-        shape = shape_of(annotation, value)
-        if shape is None:
+        form = _shape_for(value, annotation)
+        if form is None:
             self._check(value, annotation, written)
             return value
-        if isinstance(shape, type) and issubclass(shape, BaseModel):
-            return self._part(value, shape, written, plain)
-        inner = typing.get_args(shape)
+        if _is_model(form):
+            return self._part(value, form, written, plain)
+        inner = typing.get_args(form)
         if isinstance(value, Mapping):
             self._check(dict.fromkeys(value), dict[inner[0], Any], written)  # type: ignore[valid-type]
             return {
@@ -94,9 +96,8 @@ class Reading:
         found: dict[str, Any] = {}
         for own, name in self._names(part, model.model_fields, written):
             at, value = (*written, own), part[own]
-            field = model.model_fields.get(name)
-            if field is not None:
-                found[name] = self._value(value, _annotation(field), at, (*plain, name))
+            if (part_of := _parts(model).get(name)) is not None:
+                found[name] = self._value(value, part_of.annotation, at, (*plain, name))
             else:
                 self._refuse(value, at, (*plain, name), owner=model, known=model.model_fields)
         return found
@@ -132,8 +133,8 @@ class Reading:
 
 def on_the_wire(name: str, value: Any, *, kind: str) -> Any:
     """Return the value of the field ``name`` with the names inside of it in camelCase."""
-    field = type_of(kind).model.model_fields.get(name)
-    return value if field is None else _camel(value, _annotation(field))
+    part = _parts(type_of(kind).model).get(name)
+    return value if part is None else _camel(value, part.annotation)
 
 
 def wire_path(path: str, *, kind: str) -> str:
@@ -141,13 +142,13 @@ def wire_path(path: str, *, kind: str) -> str:
     annotation: Any = type_of(kind).model
     written: list[str | int] = []
     for step in steps_of(path):
-        shape = shape_of(annotation, [] if isinstance(step, int) else {})
-        if isinstance(shape, type) and issubclass(shape, BaseModel):
-            field = shape.model_fields.get(str(step))
-            annotation = Any if field is None else _annotation(field)
+        form = _shape(annotation, list if isinstance(step, int) else dict)
+        if _is_model(form):
+            part = _parts(form).get(str(step))
+            annotation = Any if part is None else part.annotation
             written.append(to_camel(str(step)))
         else:
-            inner = typing.get_args(shape)
+            inner = typing.get_args(form)
             annotation = inner[1 if isinstance(step, str) else 0] if inner else Any
             written.append(step)
     return dotted(tuple(written))
@@ -160,28 +161,51 @@ def steps_of(path: str) -> Path:
 
 
 def _camel(value: Any, annotation: Any) -> Any:
-    shape = shape_of(annotation, value)
-    if shape is None:
+    form = _shape_for(value, annotation)
+    if form is None:
         return value
-    if isinstance(shape, type) and issubclass(shape, BaseModel):
-        fields = shape.model_fields
-        return {
-            to_camel(name) if name in fields else name: (
-                _camel(item, _annotation(fields[name])) if name in fields else item
-            )
-            for name, item in value.items()
-        }
-    inner = typing.get_args(shape)
+    if _is_model(form):
+        parts = ((name, _parts(form).get(name, _Part(name, Any))) for name in value)
+        return {part.wire: _camel(value[name], part.annotation) for name, part in parts}
+    inner = typing.get_args(form)
     if isinstance(value, Mapping):
         return {key: _camel(item, inner[1]) for key, item in value.items()}
     return [_camel(item, inner[0]) for item in value]
 
 
-def _annotation(field: Any) -> Any:
-    """Return what a field may hold, its bounds included."""
-    if not field.metadata:
-        return field.annotation
-    return Annotated[(field.annotation, *field.metadata)]
+@dataclass(frozen=True)
+class _Part:
+    """A field of a model: its name on the wire, and what it may hold, bounds included."""
+
+    wire: str
+    annotation: Any
+
+
+@functools.cache
+def _parts(model: type[BaseModel]) -> Mapping[str, _Part]:
+    return {
+        name: _Part(to_camel(name), _bounded(field)) for name, field in model.model_fields.items()
+    }
+
+
+def _bounded(field: FieldInfo) -> Any:
+    return Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+
+
+def _shape_for(value: Any, annotation: Any) -> Any:
+    """Return the model, map or list of ``annotation`` that ``value`` has the form of, else None."""
+    if isinstance(value, Mapping):
+        return _shape(annotation, dict)
+    return _shape(annotation, list) if isinstance(value, list | tuple) else None
+
+
+@functools.cache
+def _shape(annotation: Any, form: type[dict[Any, Any]] | type[list[Any]]) -> Any:
+    return shape_of(annotation, form())
+
+
+def _is_model(form: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(form, type) and issubclass(form, BaseModel)
 
 
 @functools.cache

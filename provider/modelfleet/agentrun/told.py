@@ -6,6 +6,7 @@ stood nothing is told.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -23,7 +24,6 @@ from modelfleet.resource_types import MODEL_SERVICE, TYPES, type_of
 from modelfleet.service import DEGRADED, READY, STOPPED
 from modelfleet.spec.fields import ANY
 from modelfleet.spec.merge import merged
-from modelfleet.spec.tree import never_unknown, value_at
 from modelfleet.spec.validation import problems_of
 
 _TIMES: Final = ("created_at", "last_updated_at")
@@ -112,14 +112,22 @@ def of_proxy_mode(declaration: Mapping[str, Any]) -> str:
 
 def _declared(declaration: Mapping[str, Any], name: str, *, model: type[BaseModel]) -> Any:
     """Return the value of a field, a part of it that is not declared as the spec has it."""
-    value = declaration.get(name)
-    default = value_at({}, (name,), model=model, is_unknown=never_unknown)
-    if isinstance(default, BaseModel):
-        default = default.model_dump(mode="json", exclude_none=True)
+    value, default = declaration.get(name), _default(model, name)
+    if isinstance(default, Mapping):
         return merged(default, value or {})
     if value is None:
-        value = list(default) if isinstance(default, tuple) else default
-    return str(value) if isinstance(value, StrEnum) else value
+        return list(default) if isinstance(default, tuple) else default
+    return value
+
+
+@functools.cache
+def _default(model: type[BaseModel], name: str) -> Any:
+    """Return what the spec has where a field is not declared, None for what must be."""
+    field = model.model_fields[name]
+    default = None if field.is_required() else field.get_default(call_default_factory=True)
+    if isinstance(default, BaseModel):
+        return default.model_dump(mode="json", exclude_none=True)
+    return str(default) if isinstance(default, StrEnum) else default
 
 
 def _without(tree: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
