@@ -10,6 +10,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -25,6 +26,9 @@ from modelfleet.adapters.query_api.parts import Parts
 from modelfleet.adapters.query_api.refusal import Form, RefusedError, plain_form
 
 PROBES: Final = frozenset({"/healthz", "/readyz"})
+
+INFERENCE: Final = "/models/"
+"""Where requests are handed on to models: they take long, and may be large."""
 
 _SECURITY: Final[Mapping[str, str]] = {
     "X-Content-Type-Options": "nosniff",
@@ -47,7 +51,11 @@ class Guard:
         self._app = app
         self._parts = parts
         self._forms = dict(sorted(forms.items(), key=lambda each: -len(each[0])))
-        self._in_progress = 0
+        said = parts.settings
+        self._calls = _Lane(said.concurrency, said.body_bytes, said.request_seconds)
+        self._inference = _Lane(
+            said.inference_concurrency, said.inference_body_bytes, said.inference_seconds
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -72,16 +80,16 @@ class Guard:
         if scope["path"] in PROBES:
             await self._app(scope, receive, reply)
             return
-        settings = self._parts.settings
+        lane = self._inference if scope["path"].startswith(INFERENCE) else self._calls
         self._parts.address_rates.take(address_of(Request(scope)), subject="your address")
-        if self._in_progress >= settings.concurrency:
+        if lane.in_progress >= lane.concurrency:
             raise RefusedError(
                 503, "Busy", "Too many requests at once.", headers={"Retry-After": "1"}
             )
-        body = _Body(scope, receive, limit_bytes=settings.body_bytes)
-        self._in_progress += 1
+        body = _Body(scope, receive, limit_bytes=lane.body_bytes)
+        lane.in_progress += 1
         try:
-            async with asyncio.timeout(settings.request_seconds):
+            async with asyncio.timeout(lane.seconds):
                 await self._app(scope, body, reply)
         except TimeoutError:
             if body.is_awaited:
@@ -89,11 +97,11 @@ class Guard:
             raise RefusedError(
                 504,
                 "TimedOut",
-                f"There was no answer within {settings.request_seconds:g} s; what was to be "
+                f"There was no answer within {lane.seconds:g} s; what was to be "
                 "written may have been.",
             ) from None
         finally:
-            self._in_progress -= 1
+            lane.in_progress -= 1
 
     def _form(self, path: str) -> Form:
         fitting = (form for prefix, form in self._forms.items() if path.startswith(prefix))
@@ -103,6 +111,16 @@ class Guard:
 async def refused_by_routing(request: Request, error: Exception) -> Response:  # noqa: ARG001
     """Hand on what the router says (no such path, no such verb) to the guard."""
     raise error
+
+
+@dataclass
+class _Lane:
+    """Requests that are bounded together, so that those which take long leave room for others."""
+
+    concurrency: int
+    body_bytes: int
+    seconds: float
+    in_progress: int = 0
 
 
 class _BrokenOffError(Exception):

@@ -91,6 +91,12 @@ class Parts:
         made: T = self._ones[make]
         return made
 
+    async def aclose(self) -> None:
+        """Close what the APIs keep for themselves, where it can be."""
+        for one in self._ones.values():
+            if hasattr(one, "aclose"):
+                await one.aclose()
+
     def admit(self, request: Request, account: Account) -> None:
         """Let a caller in who has proved to be ``account``; call it once per request.
 

@@ -39,8 +39,8 @@ def serve(
     public_address: Annotated[
         str,
         typer.Option(
-            help="URL at which proxies are reached from outside, reported as their endpoint; "
-            "{name} and {namespace} stand for theirs. Unset = the one in the cluster."
+            help="URL at which this server, or with {name} and {namespace} each proxy, is reached "
+            "from outside: reported as their endpoint. Unset = the one in the cluster."
         ),
     ] = "",
     behind: Annotated[
@@ -65,6 +65,15 @@ def serve(
     drain_seconds: Annotated[
         int, typer.Option(help="Longest that running requests are waited for at the end.")
     ] = _DEFAULT.drain_seconds,
+    inference_body_bytes: Annotated[
+        int, typer.Option(help="Longest body of a request to a model.")
+    ] = _DEFAULT.inference_body_bytes,
+    inference_concurrency: Annotated[
+        int, typer.Option(help="Requests to models at once.")
+    ] = _DEFAULT.inference_concurrency,
+    inference_seconds: Annotated[
+        float, typer.Option(help="Longest that a request to a model may take.")
+    ] = _DEFAULT.inference_seconds,
     session_seconds: Annotated[
         int, typer.Option(help="How long a login lasts.")
     ] = _DEFAULT.session_seconds,
@@ -128,6 +137,9 @@ def serve(
         concurrency=concurrency,
         request_seconds=request_seconds,
         drain_seconds=drain_seconds,
+        inference_body_bytes=inference_body_bytes,
+        inference_concurrency=inference_concurrency,
+        inference_seconds=inference_seconds,
         session_seconds=session_seconds,
         sessions=sessions,
         skew_seconds=skew_seconds,

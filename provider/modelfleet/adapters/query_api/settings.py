@@ -35,6 +35,11 @@ class Settings(BaseModel):
     request_seconds: float = Field(60.0, gt=0)
     drain_seconds: int = Field(30, ge=0)
 
+    inference_body_bytes: int = Field(67_108_864, ge=1_024)
+    """As much as a gateway takes, which bounds it as well."""
+    inference_concurrency: int = Field(500, ge=1)
+    inference_seconds: float = Field(3_600.0, gt=0)
+
     session_seconds: int = Field(7_200, ge=1)
     sessions: int = Field(500, ge=1)
     """Sessions at once."""
@@ -43,6 +48,11 @@ class Settings(BaseModel):
     remembered_signatures: int = Field(400_000, ge=1)
 
     def endpoint_of(self, name: str, *, namespace: str) -> str:
-        """Return the URL, without a path, that a proxy is reached at; "" = as in the cluster."""
+        """Return the URL before ``/v1`` that a proxy is reached at; "" = as in the cluster.
+
+        Where the public address does not say how its name comes in, it is this server's own.
+        """
         address = self.public_address.rstrip("/")
+        if address and "{name}" not in address:
+            address += "/models/{name}"
         return address.replace("{name}", name).replace("{namespace}", namespace)

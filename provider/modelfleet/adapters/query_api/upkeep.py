@@ -40,6 +40,7 @@ async def upkept(parts: Parts, *, refreshed: Sequence[Refreshed] = ()) -> AsyncI
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await parts.aclose()
 
 
 async def _sync(parts: Parts) -> None:
