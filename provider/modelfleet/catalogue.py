@@ -8,8 +8,10 @@ no content of Secrets. Writes nothing; what a resource means to an adapter is no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Final
 
@@ -34,6 +36,9 @@ from modelfleet.service import Service, service_of
 _OURS: Final = f"{labels.MANAGED_BY}={labels.MANAGED_BY_VALUE}"
 _SECRETS: Final = f"{_OURS},{labels.KIND}={KIND}"
 _PAGE_SIZE: Final = 250
+
+_SORTED_ANEW: Final = 100
+"""From how many changes on a sort is cheaper than finding each one's place."""
 
 _REST_SECONDS: Final = 5.0
 """How long a watch that was refused is let alone, however many look meanwhile."""
@@ -67,7 +72,7 @@ class Snapshot:
     """
 
     version: int
-    by_key: Mapping[Key, Entry]
+    by_key: MappingProxyType[Key, Entry]
     entries: tuple[Entry, ...]
 
 
@@ -205,24 +210,22 @@ class Catalogue:
         self._changed = asyncio.Event()
 
     def _take_in(self) -> None:
-        entries = dict(self._snapshot.by_key)
+        by_key = self._snapshot.by_key.copy()  # without hashing each key anew
         dirty, self._dirty = self._dirty, set()
         for key in dirty:
             entry = self._entry(key)
             if entry is None:
-                entries.pop(key, None)
+                by_key.pop(key, None)
             else:
-                entries[key] = entry
-        ordered = tuple(entries[key] for key in sorted(entries))
-        version = self._snapshot.version + 1
-        self._snapshot = Snapshot(version, MappingProxyType(entries), ordered)
+                by_key[key] = entry
+        ordered = _reordered(self._snapshot.entries, by_key, changed=dirty)
+        self._snapshot = Snapshot(self._snapshot.version + 1, MappingProxyType(by_key), ordered)
 
     def _entry(self, key: Key) -> Entry | None:
         found = [obj for watch in self._primaries for obj in watch.objects(key) if is_recorded(obj)]
         if not found:
             return None
-        # A service that turns external, or hosted, has both for a moment.
-        primary = min(found, key=lambda obj: "deletionTimestamp" in obj["metadata"])
+        primary = max(found, key=_precedence)
         record, spec = _declared(primary)
         service = service_of(
             primary,
@@ -245,6 +248,29 @@ class Catalogue:
             current_hash=version,
             fields=field_names_of(spec) if spec is not None else FieldNames(),
         )
+
+
+def _precedence(primary: Object) -> tuple[bool, str]:
+    """Return what the larger of stands for a service that is turning external, or hosted.
+
+    It has both primary objects for a moment: the newer one is what it is becoming.
+    """
+    metadata = primary["metadata"]
+    return "deletionTimestamp" not in metadata, metadata.get("creationTimestamp", "")
+
+
+def _reordered(
+    former: tuple[Entry, ...], by_key: Mapping[Key, Entry], *, changed: Collection[Key]
+) -> tuple[Entry, ...]:
+    """Return the entries in order; where few have ``changed``, without sorting all of them."""
+    if len(changed) > _SORTED_ANEW:
+        return tuple(by_key[key] for key in sorted(by_key))
+    ordered = list(former)
+    for key in changed:
+        at = bisect_left(ordered, key, key=attrgetter("key"))
+        is_there = at < len(ordered) and ordered[at].key == key
+        ordered[at : at + is_there] = [by_key[key]] if key in by_key else []
+    return tuple(ordered)
 
 
 def _declared(primary: Object) -> tuple[Record | None, ResourceSpec | None]:

@@ -154,9 +154,6 @@ class GatewayWaiting:
         digest, spec = _changed_keys(desired, written), desired.spec
         if digest is None or not isinstance(spec, ModelProxySpec):
             return
-        if spec.wait.until == "accepted":
-            await self.pods.hasten(await self.pods.of(spec), digest)
-            return
         clock = asyncio.get_running_loop().time
         began = clock()
         hastened = False
@@ -187,6 +184,12 @@ class GatewayWaiting:
             has = f"{len(pods) - len(lacking)} of {len(pods)} pods"
             rest = "; the others take them in a minute or so" if lacking else ""
             progress.tell(f"Its keys are in force in {has} after {clock() - began:.1f} s{rest}.")
+
+    async def hasten_keys(self, desired: Desired, written: Iterable[Change]) -> None:
+        """Have the pods take keys that have just changed, and wait for nothing."""
+        digest, spec = _changed_keys(desired, written), desired.spec
+        if digest is not None and isinstance(spec, ModelProxySpec):
+            await self.pods.hasten(await self.pods.of(spec), digest)
 
     async def _hosted(self, spec: ModelProxySpec) -> dict[str, Service]:
         """Return, of the services that ``spec`` names, the hosted ones by id."""

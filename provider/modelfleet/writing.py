@@ -73,7 +73,7 @@ class Writer:
             )
             if not desired.spec.hosted or not wait or desired.spec.wait.until == "accepted":
                 await self._delete_former(desired)
-                await self.gateways.until_keys_are_in_force(desired, written, progress=progress)
+                await self.gateways.hasten_keys(desired, written)
                 return primary, None
             ready = await self._ready(
                 desired, primary, written, timeout_seconds=timeout_seconds, progress=progress

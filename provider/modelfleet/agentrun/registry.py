@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from modelfleet.agentrun.callees import refuse_foreign_callees
 from modelfleet.agentrun.declared import declaration_of, updated
 from modelfleet.agentrun.kept_secrets import read_kept_secrets, read_secret
 from modelfleet.agentrun.matching import matches
@@ -188,6 +189,7 @@ class Registry:
         subject = f"{kind} {scope.namespace}/{name}"
         declared = in_workspace(declared, scope, subject=subject)
         write = creation_of(declared, kind=kind, scope=scope)
+        refuse_foreign_callees(write.desired.spec, prior=None, snapshot=snapshot, scope=scope)
         async with self._fleet.alone(write.desired.key):
             present = self._catalogue.last_known().by_key.get(write.desired.key)
             if present is not None:
@@ -233,6 +235,9 @@ class Registry:
             refuse_foreign_workspace(declared.get("workspace_id"), scope, subject=_subject(key))
             kept = await read_kept_secrets(self._fleet.client, prior.spec)
             write = change_of(entry.record, declared, kept=kept, scope=scope)
+            refuse_foreign_callees(
+                write.desired.spec, prior=prior.spec, snapshot=snapshot, scope=scope
+            )
             return await self._applied(write)
 
     async def delete(
