@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from modelfleet.adapters.query_api.account_file import (
     read_accounts,
 )
 from modelfleet.adapters.query_api.file_changes import FileChanges
-from modelfleet.adapters.query_api.passwords import PasswordHash
+from modelfleet.adapters.query_api.passwords import DEFAULT_COST, PasswordHash
 from modelfleet.adapters.query_api.refusal import RefusedError
 from modelfleet.agentrun.scope import DEFAULT_OWNER, Scope
 from modelfleet.errors import ConfigError
@@ -93,7 +94,7 @@ class Accounts:
         self._book = self._booked(forms)
         self._path: Path | None = None
         self._changes = FileChanges()
-        self._nobody = PasswordHash.made("")
+        self._nobody = PasswordHash(DEFAULT_COST, secrets.token_bytes(16), secrets.token_bytes(32))
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
         self.trouble = ""
