@@ -37,6 +37,8 @@ class ModelProxy(ModelProxyMutableProps, Inference, Runs):
     workspace_id: str | None = None
     model_proxy_id: str | None = None
     function_name: str | None = None
+    log_configuration: None = None
+    arms_configuration: None = None
     access_names: list[str] | None = None
 
     @property
@@ -124,30 +126,34 @@ class ModelProxy(ModelProxyMutableProps, Inference, Runs):
     @classmethod
     def delete_by_name(
         cls,
-        model_Proxy_name: str,
+        model_Proxy_name: str | None = None,
         config: Config | None = None,
         *,
+        model_proxy_name: str | None = None,
         take_ownership: bool | None = None,
     ) -> Self:
-        """Tell the proxy of that name to go, and return it, DELETING; as :meth:`delete`."""
+        """Tell the proxy of that name to go, and return it, DELETING; as :meth:`delete`.
+
+        The first argument is spelled as AgentRun spells it; ``model_proxy_name`` is the same.
+        """
+        name = _one_name(model_Proxy_name, model_proxy_name)
         merged = Config.with_configs(config)
-        return run(
-            objects.deleted(cls, model_Proxy_name, config=merged, take_ownership=take_ownership)
-        )
+        return run(objects.deleted(cls, name, config=merged, take_ownership=take_ownership))
 
     @classmethod
     async def delete_by_name_async(
         cls,
-        model_Proxy_name: str,
+        model_Proxy_name: str | None = None,
         config: Config | None = None,
         *,
+        model_proxy_name: str | None = None,
         take_ownership: bool | None = None,
     ) -> Self:
         """As :meth:`delete_by_name`."""
+        name = _one_name(model_Proxy_name, model_proxy_name)
         merged = Config.with_configs(config)
-        return await run_async(
-            objects.deleted(cls, model_Proxy_name, config=merged, take_ownership=take_ownership)
-        )
+        deleted = objects.deleted(cls, name, config=merged, take_ownership=take_ownership)
+        return await run_async(deleted)
 
     @classmethod
     def list_all(
@@ -216,3 +222,10 @@ class ModelProxy(ModelProxyMutableProps, Inference, Runs):
     ) -> Self:
         """As :meth:`update`."""
         return await run_async(self._updated(input, config, clear, take_ownership))
+
+
+def _one_name(quirky: str | None, plain: str | None) -> str:
+    name = quirky if quirky is not None else plain
+    if name is None:
+        raise TypeError("delete_by_name() is missing the name: model_Proxy_name")
+    return name

@@ -43,7 +43,6 @@ class ModelService(ModelServiceMutableProps, Inference, Runs):
     model_service_id: str | None = None
     model_names: list[str] | None = None
     access_name: str | None = None
-    replicas: int | None = None
     gpu_total: int | None = None
 
     # -- by name ---------------------------------------------------------------------------

@@ -47,8 +47,13 @@ class ResourceBase(Shape):
     last_updated_at: str | None = None
     owner: str | None = None
     namespace: str | None = None
+    cluster: str | None = None
     base_url: str | None = None
     endpoint: str | None = None
+    replicas: int | None = None
+    ready_replicas: int | None = None
+    adopt: bool | None = None
+    wait: dict[str, Any] | None = None
 
     _config: Config | None = PrivateAttr(None)
     _incarnation: str = PrivateAttr("")
@@ -82,6 +87,12 @@ class ResourceBase(Shape):
         self._incarnation = resource.entry.service.incarnation
         if resource.generated_keys:
             self._generated_keys = dict(resource.generated_keys)
+
+    def update_self(self, other: Shape | None) -> Self:
+        """Show what ``other`` shows, and return the object."""
+        if other is not None:
+            self.__dict__.update(other.__dict__)
+        return self
 
     def set_config(self, config: Config) -> Self:
         """Have later calls of this object use ``config``, and return the object."""
