@@ -114,6 +114,11 @@ class Accounts:
     def __len__(self) -> int:
         return len(self._book.accounts)
 
+    @property
+    def namespaces(self) -> frozenset[str]:
+        """Return where accounts make their resources."""
+        return frozenset(account.namespace for account in self._book.accounts.values())
+
     def named(self, name: str) -> Account | None:
         """Return the account of that name, None where there is none that may call."""
         return self._book.accounts.get(name)
