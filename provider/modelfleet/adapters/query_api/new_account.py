@@ -35,16 +35,18 @@ def new_account(
     Raises:
         ConfigError: the file would not take it, as when its name has a space.
     """
-    password = secrets.token_urlsafe(_PASSWORD_BYTES)
-    key_id, key_secret = f"MF{secrets.token_hex(_KEY_ID_BYTES)}", secrets.token_hex(_SECRET_BYTES)
-    entry: dict[str, Any] = {
+    said: dict[str, Any] = {
         "name": name,
         "namespace": namespace,
         **({"workspaces": list(workspaces)} if workspaces else {}),
         "may_write": may_write,
+    }
+    accounts_in(yaml.safe_dump({"accounts": [said]}).encode(), source=f"--account {name}")
+    password = secrets.token_urlsafe(_PASSWORD_BYTES)
+    key_id, key_secret = f"MF{secrets.token_hex(_KEY_ID_BYTES)}", secrets.token_hex(_SECRET_BYTES)
+    made = {
         "password_hash": PasswordHash.made(sha512_of(password)).text,
         "access_keys": [{"id": key_id, "secret": key_secret}],
     }
-    text = yaml.safe_dump([entry], sort_keys=False, width=200)
-    accounts_in(yaml.safe_dump({"accounts": [entry]}).encode(), source=f"--account {name}")
+    text = yaml.safe_dump([{**said, **made}], sort_keys=False, width=200)
     return NewAccount(text, password, key_id, key_secret)

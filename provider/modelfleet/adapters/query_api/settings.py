@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def _address(text: str) -> str:
+    """Return ``text`` where it is the URL of a server, or nothing."""
+    parts = urlsplit(text)
+    is_url = parts.scheme in ("http", "https") and bool(parts.netloc)
+    if text and (not is_url or parts.path.strip("/") or parts.query or parts.fragment):
+        raise ValueError("must be a URL without a path, as https://models.example.com")
+    return text
 
 
 class Settings(BaseModel):
@@ -19,7 +30,7 @@ class Settings(BaseModel):
     insecure_http: bool = False
     accounts: Path | None = None
     cluster: str = "default"
-    public_address: str = ""
+    public_address: Annotated[str, AfterValidator(_address)] = ""
     """Where proxies are reached from outside; ``{name}`` and ``{namespace}`` stand for theirs."""
     read_only: bool = False
     behind: tuple[str, ...] = ()
