@@ -1,4 +1,4 @@
-"""The data endpoint: ``/models/{name}/v1/…`` is handed on to a proxy, or to a service that runs here.
+"""The data endpoint: ``/models/{name}/v1/…`` is handed on to a proxy, or a service that runs here.
 
 Only OpenAI's paths, and only for who signed the request with an access key that sees the resource,
 or for anybody where a gateway asks for keys of its own: it is never an open door. Both directions

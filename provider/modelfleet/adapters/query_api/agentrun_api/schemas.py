@@ -16,13 +16,11 @@ from modelfleet.agentrun.fields import FIELDS
 from modelfleet.agentrun.names import Status
 
 _TEXT: Final = {"type": "string"}
+_NOT_ON_THE_WIRE: Final = (Status.STOPPED, Status.DEGRADED)
 _COUNT: Final = {"type": "integer", "minimum": 0}
 _TOLD: Final[Mapping[str, Schema]] = {
     "status": {
-        "enum": [
-            *(each.value for each in Status if each.value not in ("STOPPED", "DEGRADED")),
-            None,
-        ],
+        "enum": [*(each.value for each in Status if each not in _NOT_ON_THE_WIRE), None],
         "description": "null where it is stopped; statusReason says so.",
     },
     "statusReason": _TEXT,

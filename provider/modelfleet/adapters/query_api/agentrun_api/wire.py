@@ -28,9 +28,8 @@ def data_of(resource: Resource, *, account: Account, settings: Settings) -> dict
         namespace = resource.entry.key.namespace
         if endpoint := settings.endpoint_of(resource.name, namespace=namespace):
             said |= {"endpoint": endpoint, "base_url": f"{endpoint}/v1"}
-    elif own := own_credential(resource):
-        if account.may_read_credentials:
-            said |= {"credential_name": own}
+    elif (own := own_credential(resource)) and account.may_read_credentials:
+        said |= {"credential_name": own}
     data = wire_of(said, kind=resource.kind)
     if resource.generated_keys:
         data["generatedKeys"] = dict(resource.generated_keys)
