@@ -11,6 +11,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from modelfleet.adapters.query_api.health import OPERATIONS as HEALTH
+from modelfleet.adapters.query_api.openapi import document_text
+from modelfleet.adapters.query_api.server import OPERATIONS
 from modelfleet.codegen.reference import reference_text
 from modelfleet.codegen.typed_dicts import typed_dicts_text
 from modelfleet.resources import ModelProxy, ModelService
@@ -31,6 +34,7 @@ def generated() -> Iterator[tuple[Path, str]]:
         Path("docs/reference/model-proxy.md"),
         reference_text(ModelProxySpec, resource=ModelProxy),
     )
+    yield Path("docs/reference/openapi.json"), document_text((*HEALTH, *OPERATIONS))
 
 
 def formatted(source: str, *, path: Path) -> str:
