@@ -52,5 +52,5 @@ def _callees(spec: ResourceSpec | None) -> Iterator[tuple[Upstream, Key]]:
             namespace = host[1] if len(host) > 1 else spec.namespace
             if host[2:3] in ([], ["svc"]):
                 yield upstream, Key(namespace, MODEL_SERVICE.kind, host[0])
-                name = host[0].removesuffix(_OF_A_PROXY)
-                yield upstream, Key(namespace, MODEL_PROXY.kind, name)
+                if (name := host[0].removesuffix(_OF_A_PROXY)) != host[0]:
+                    yield upstream, Key(namespace, MODEL_PROXY.kind, name)
