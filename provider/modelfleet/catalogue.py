@@ -26,7 +26,7 @@ from modelfleet.cluster.reasons import FieldNames
 from modelfleet.cluster.records import Record, is_recorded, record_of
 from modelfleet.cluster.revisions import current_hash
 from modelfleet.cluster.slim import slim_pod, slim_primary, slim_replica_set
-from modelfleet.cluster.watch import SETTLE_SECONDS, SharedWatch
+from modelfleet.cluster.watch import SETTLE_SECONDS, UNREACHABLE_SECONDS, SharedWatch
 from modelfleet.desired import KIND
 from modelfleet.errors import ConflictError, ForbiddenError, UnavailableError
 from modelfleet.field_names import field_names_of
@@ -92,7 +92,13 @@ class Freshness:
 class Catalogue:
     """The resources of one cluster. Belongs to the event loop of whoever first asks."""
 
-    def __init__(self, client: Client, *, settle_seconds: float = SETTLE_SECONDS) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        settle_seconds: float = SETTLE_SECONDS,
+        unreachable_seconds: float = UNREACHABLE_SECONDS,
+    ) -> None:
         """Nothing is sent before the first look."""
         self._client = client
         self._cluster_uid = ""
@@ -109,6 +115,7 @@ class Catalogue:
                 slim=slim,
                 page_size=_PAGE_SIZE,
                 settle_seconds=settle_seconds,
+                unreachable_seconds=unreachable_seconds,
                 on_touched=self._note,
             )
 

@@ -87,6 +87,11 @@ class SharedWatch:
         return self._follower.open_since is not None
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it was given up, or refused: it is begun anew by whoever starts it."""
+        return self._failure is not None
+
+    @property
     def missing_since(self) -> float | None:
         """Since when changes may have been missed, by the loop's clock; None while it is open."""
         return self._follower.missing_since
