@@ -15,8 +15,9 @@ from typing import Final
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.port_forward import LocalPort
 from modelfleet.cluster.tunnel import Tunnel, tunnel_to
-from modelfleet.errors import ClusterError, NotFoundError, UnavailableError
-from modelfleet.reach import Door, Target, doors_of
+from modelfleet.errors import ClusterError, NotFoundError, NotReadyError, UnavailableError
+from modelfleet.named import Address
+from modelfleet.reach import Door, Target, doors_of, target_of
 
 LOOK_SECONDS: Final = 5.0
 """How long it is relied upon that pods which served still do; whose connection fails, no longer."""
@@ -53,11 +54,20 @@ class StandingPort(LocalPort):
         async with self._looking:
             now = asyncio.get_running_loop().time()
             if not self._doors or now - self._looked_at > LOOK_SECONDS:
-                self._doors = await doors_of(self._client, self.target)
+                self._doors = await self._look()
                 self._looked_at = now
             door = self._doors.pop(0)
             self._doors.append(door)
             return door
+
+    async def _look(self) -> list[Door]:
+        try:
+            return await doors_of(self._client, self.target)
+        except NotReadyError:  # why, is told by what it is now
+            service = self.target.service
+            address = Address(service.name, namespace=service.namespace, kind=service.kind)
+            self.target = await target_of(self._client, address)
+            return await doors_of(self._client, self.target)
 
     def _forget(self, door: Door) -> None:
         self._doors = [each for each in self._doors if each != door]

@@ -25,7 +25,7 @@ from modelfleet.client.called import Called
 from modelfleet.client.config import Config
 from modelfleet.client.connections import connected
 from modelfleet.client.errors import raised_as_agentruns
-from modelfleet.client.openai_clients import Caller, async_client_for, client_for
+from modelfleet.client.openai_clients import Caller, async_client_for, client_for, without_a_key
 from modelfleet.client.usage import Price, Usage, usage_of
 from modelfleet.errors import ModelFleetError, NotReadyError
 
@@ -408,7 +408,8 @@ async def _call(called: Called, request: Request, path: tuple[str, ...]) -> _Cal
         max_retries=request.options.get("max_retries"),
     )
     model = request.parameters.get("model") or _own_model(way, path)
-    return _Call(way, caller, {**request.parameters, "model": model})
+    parameters = without_a_key(caller, {**request.parameters, "model": model})
+    return _Call(way, caller, parameters)
 
 
 def _own_model(way: Way, path: tuple[str, ...]) -> str:

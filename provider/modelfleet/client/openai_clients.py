@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS: Final = 10.0
 
+_KEY_HEADER: Final = "authorization"
 _NO_KEY: Final = "none"
 """What OpenAI's client is told where there is no key, as it wants one; it is not sent."""
 
@@ -55,14 +56,21 @@ async def async_client_for(caller: Caller) -> openai.AsyncOpenAI:
     return openai.AsyncOpenAI(http_client=pool, **_arguments(caller))
 
 
+def without_a_key(caller: Caller, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``parameters`` of a call with word that no key is to be sent, where there is none."""
+    import openai
+
+    given = parameters.get("extra_headers") or {}
+    if caller.api_key or any(each.lower() == _KEY_HEADER for each in (*caller.headers, *given)):
+        return dict(parameters)
+    return {**parameters, "extra_headers": {**given, _KEY_HEADER: openai.omit}}
+
+
 def _arguments(caller: Caller) -> dict[str, Any]:
     import openai
 
     # Of the environment nothing is taken: keys and organisations there are for OpenAI.
     nobody: dict[str, Any] = {"OpenAI-Organization": openai.omit, "OpenAI-Project": openai.omit}
-    has_authorization = any(name.lower() == "authorization" for name in caller.headers)
-    if not caller.api_key and not has_authorization:
-        nobody["Authorization"] = openai.omit
     retries = {} if caller.max_retries is None else {"max_retries": caller.max_retries}
     return {
         "base_url": caller.base_url,

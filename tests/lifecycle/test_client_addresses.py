@@ -1,0 +1,494 @@
+"""From where a program calls what runs on the cluster: real API server, real servers behind pods.
+
+The caller has the rights of docs/rbac-inference.yaml, unless a test says otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import openai
+import pytest
+import pytest_asyncio
+from fleets import behaving, desired, hosted
+from forwarding import ECHO, ENGINE, Forwarding
+from proxies import desired as desired_proxy
+from proxies import proxy
+from rights import least_kubeconfig, shipped_role
+from test_rbac import used
+
+from modelfleet import background
+from modelfleet.client import Config, HTTPError, ModelClient, ModelProxy, ModelService
+from modelfleet.client.addresses import Addresses
+from modelfleet.client.called import Called
+from modelfleet.client.connections import connected
+from modelfleet.cluster.client import Client
+from modelfleet.errors import NotReadyError
+from modelfleet.fleet import Address, Fleet
+from modelfleet.reach import serving_pods, target_of
+from modelfleet.standing_port import StandingPort
+from tests.gateway.running import Stub
+
+pytestmark = pytest.mark.xdist_group("forwarding")
+
+NAMESPACE: Final = "calls"
+HELLO: Final = [{"role": "user", "content": "hello"}]
+
+
+def engine(port: int) -> dict[str, Any]:
+    return {"name": "engine", "image": "registry.example.com/engine:1", "port": port}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def resources(forwarding: Forwarding) -> None:
+    """One of every kind that a program may call."""
+    api = forwarding.api
+    api.send("POST", "/api/v1/namespaces", json={"metadata": {"name": NAMESPACE}})
+    secret = {"metadata": {"name": "callers"}, "stringData": {"api_key": "sk-of-all-callers-01"}}
+    api.send("POST", f"/api/v1/namespaces/{NAMESPACE}/secrets", json=secret)
+    accepted = {"wait": {"until": "accepted"}}
+    plain = hosted(NAMESPACE)
+    declared: list[dict[str, Any]] = [
+        plain,
+        {**plain, "model_service_name": "embedder", "model_type": "text-embedding"},
+        {**hosted(NAMESPACE, {"runtime": engine(ECHO)}), "model_service_name": "echo"},
+        {**plain, "model_service_name": "passing"},
+        {**plain, "model_service_name": "public"},
+        {**plain, "model_service_name": "closed"},
+        {**hosted(NAMESPACE, {"replicas": 0}), "model_service_name": "stopped"},
+        {
+            **hosted(NAMESPACE, behaving("crash-loop")),
+            "model_service_name": "broken",
+            **accepted,
+        },
+    ]
+    chats = {"targets": [{"service": "qwen"}]}
+    embeds = {"targets": [{"service": "embedder"}], "model_type": "text-embedding"}
+    endpoint = {"base_url": "https://up.example.com/v1", "model_names": ["gpt-x", "gpt-y"]}
+    proxies = [
+        proxy(NAMESPACE, model_proxy_name="front", routes={"chat": chats, "vectors": embeds}),
+        proxy(NAMESPACE, model_proxy_name="twofold", routes={"first": chats, "second": chats}),
+        proxy(NAMESPACE, model_proxy_name="guarded", credential_name="callers"),
+        {
+            **proxy(NAMESPACE, model_proxy_name="single"),
+            "routes": {},
+            "workspace_id": "team",
+            "proxy_config": {"endpoints": [endpoint]},
+        },
+    ]
+
+    async def applied() -> None:
+        fleet = Fleet(Client.connect(kubeconfig=str(forwarding.plane.kubeconfig)))
+        try:
+            await asyncio.gather(*(fleet.apply(desired(each)) for each in declared))
+            proxied = (desired_proxy({**each, **accepted}) for each in proxies)
+            await asyncio.gather(*map(fleet.apply, proxied))
+            for name in ("front", "twofold"):
+                await until_served(fleet.client, name, kind="ModelProxy")
+        finally:
+            await fleet.aclose()
+
+    asyncio.run(applied())
+
+
+async def until_served(client: Client, name: str, *, kind: str = "ModelService") -> None:
+    target = await target_of(client, Address(name, namespace=NAMESPACE, kind=kind))
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await serving_pods(client, target)
+                return
+            except NotReadyError:
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def kubeconfig(forwarding: Forwarding, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("caller")
+    plane, api = forwarding.plane, forwarding.api
+    return least_kubeconfig(plane, api, folder, user="caller", role="rbac-inference.yaml")
+
+
+@pytest.fixture(scope="module")
+def config(kubeconfig: Path) -> Config:
+    return Config(kubeconfig=kubeconfig, namespace=NAMESPACE)
+
+
+@pytest.fixture(scope="module")
+def administrators(forwarding: Forwarding) -> Config:
+    return Config(kubeconfig=forwarding.plane.kubeconfig, namespace=NAMESPACE)
+
+
+@pytest_asyncio.fixture
+async def client(kubeconfig: Path) -> AsyncIterator[Client]:
+    client = Client.connect(kubeconfig=str(kubeconfig))
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture(scope="module")
+def running_stub() -> Iterator[Stub]:
+    stub = Stub()
+    yield stub
+    stub.close()
+
+
+@pytest.fixture
+def stub(running_stub: Stub) -> Stub:
+    running_stub.reset()
+    return running_stub
+
+
+def service(config: Config, name: str = "qwen") -> ModelService:
+    return ModelService(model_service_name=name).set_config(config)
+
+
+def gateway(config: Config, name: str) -> ModelProxy:
+    return ModelProxy(model_proxy_name=name).set_config(config)
+
+
+def said(called: ModelService | ModelProxy, *arguments: Any) -> str | None:
+    return called.completion(HELLO, *arguments).choices[0].message.content
+
+
+def said_on_a_new_connection(called: ModelService) -> str | None:
+    """Ask from an event loop of its own, whose connections are its own, too."""
+
+    async def answer() -> str | None:
+        answered = await called.acompletion(HELLO, max_retries=0)
+        return answered.choices[0].message.content
+
+    return asyncio.run(answer())
+
+
+def kill_pods(forwarding: Forwarding, name: str) -> None:
+    forwarding.api.send(
+        "DELETE",
+        f"/api/v1/namespaces/{NAMESPACE}/pods",
+        params={"labelSelector": f"modelfleet.dev/name={name}", "gracePeriodSeconds": "0"},
+    )
+
+
+# -- port-forwards -------------------------------------------------------------------------
+
+
+def test_from_outside_a_port_forward_is_made_on_demand_and_shared(config: Config) -> None:
+    qwen = service(config)
+    assert said(qwen) == "user hello qwen"
+    info = qwen.model_info()
+    assert (info.base_url or "").startswith("http://127.0.0.1:")
+    assert info.address == (
+        "a port-forward, as no Ingress of namespace calls leads to Service calls/qwen"
+    )
+
+    def asked_anew(_: int) -> tuple[str | None, str | None]:
+        another = service(config)
+        return said(another), another.model_info().base_url
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(asked_anew, range(32))) == {("user hello qwen", info.base_url)}
+
+
+def test_a_gateway_is_reached_the_same_way_by_its_own_kind(config: Config) -> None:
+    assert said(gateway(config, "front")) == "user hello chat"
+    assert said(gateway(config, "twofold"), "second") == "user hello second"
+
+
+async def test_a_standing_port_leads_to_the_pods_there_are(
+    client: Client, forwarding: Forwarding
+) -> None:
+    target = await target_of(client, Address("echo", namespace=NAMESPACE))
+    port = StandingPort(client, target)
+    await port.open()
+    try:
+        for _ in range(2):
+            assert await echoed(port) == b"hello"
+            killed = {pod["metadata"]["uid"] for pod in await serving_pods(client, target)}
+            kill_pods(forwarding, "echo")
+            async with asyncio.timeout(60):
+                while await uids(client, port) & killed:  # noqa: ASYNC110 - a cluster, not a task
+                    await asyncio.sleep(0.05)
+        assert await echoed(port) == b"hello"
+    finally:
+        await port.aclose()
+
+
+async def uids(client: Client, port: StandingPort) -> set[str]:
+    """Return the UIDs of the pods that serve; while there are none, of one that does not exist."""
+    try:
+        return {pod["metadata"]["uid"] for pod in await serving_pods(client, port.target)}
+    except NotReadyError:
+        return {"none"}
+
+
+async def echoed(port: StandingPort) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port.local_port)
+    writer.write(b"hello")
+    answer = await reader.readexactly(5)
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+async def test_connections_are_spread_over_the_pods_in_turn(
+    client: Client, forwarding: Forwarding
+) -> None:
+    scale(forwarding, "echo", replicas=3)
+    target = await target_of(client, Address("echo", namespace=NAMESPACE))
+    async with asyncio.timeout(60):
+        while len(await serving_pods(client, target)) < 3:  # noqa: ASYNC110 - a cluster
+            await asyncio.sleep(0.05)
+    port = StandingPort(client, target)
+    led = [(await port._next()).pod.name for _ in range(6)]
+    assert len(set(led[:3])) == 3
+    assert led[3:] == led[:3]
+
+
+def scale(forwarding: Forwarding, name: str, *, replicas: int) -> None:
+    path = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{name}"
+    forwarding.api.send(
+        "PATCH",
+        path,
+        headers={"Content-Type": "application/merge-patch+json"},
+        json={"spec": {"replicas": replicas}},
+    )
+
+
+def test_calls_go_on_when_the_pod_behind_them_has_died(
+    config: Config, forwarding: Forwarding, client: Client
+) -> None:
+    passing = service(config, "passing")
+    assert said_on_a_new_connection(passing) == "user hello passing"
+    before = passing.model_info().base_url
+    kill_pods(forwarding, "passing")
+
+    async def served() -> None:
+        async with connected(config) as connection:
+            await until_served(connection.fleet.client, "passing")
+
+    background.run(served())
+    assert said_on_a_new_connection(passing) == "user hello passing"
+    assert passing.model_info().base_url == before
+
+
+def test_without_the_right_to_forward_that_is_what_is_told(
+    forwarding: Forwarding, tmp_path: Path
+) -> None:
+    role = shipped_role("rbac-inference.yaml")
+    role["metadata"]["name"] = "no-way-in"
+    role["rules"] = [each for each in role["rules"] if "pods/portforward" not in each["resources"]]
+    kubeconfig = least_kubeconfig(
+        forwarding.plane, forwarding.api, tmp_path, user="shut-out", role=role
+    )
+    asking = service(Config(kubeconfig=kubeconfig, namespace=NAMESPACE))
+    with pytest.raises(HTTPError, match="pods/portforward") as caught:
+        asking.completion(HELLO)
+    assert caught.value.status_code == 403
+
+
+def test_closing_the_client_closes_its_ports(administrators: Config) -> None:
+    with ModelClient(administrators) as models:
+        qwen = models.get("qwen")
+        url = str(qwen.model_info().base_url)
+        assert said(qwen) == "user hello qwen"
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url, trust_env=False)
+    assert said(qwen) == "user hello qwen"
+
+
+# -- who does not serve --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("stopped", "calls/stopped: nobody answers, it is STOPPED. It is stopped: deployment.repl"),
+        ("broken", "calls/broken: nobody answers, it is CREAT"),
+    ],
+)
+def test_who_does_not_serve_is_told_with_the_reason_and_not_as_a_connection(
+    config: Config, name: str, told: str
+) -> None:
+    with pytest.raises(NotReadyError, match=told):
+        service(config, name).completion(HELLO)
+    with pytest.raises(NotReadyError, match=told):
+        asyncio.run(service(config, name).acompletion(HELLO))
+
+
+def test_who_stopped_a_moment_ago_is_told_so_as_well(
+    config: Config, forwarding: Forwarding
+) -> None:
+    closed = service(config, "closed")
+    assert said_on_a_new_connection(closed) == "user hello closed"
+    scale(forwarding, "closed", replicas=0)
+
+    async def until_gone() -> None:
+        async with connected(config) as connection, asyncio.timeout(60):
+            client = connection.fleet.client
+            target = await target_of(client, Address("closed", namespace=NAMESPACE))
+            while True:
+                try:
+                    await serving_pods(client, target)
+                except NotReadyError:
+                    return
+                await asyncio.sleep(0.05)
+
+    background.run(until_gone())
+    with pytest.raises(NotReadyError, match="it is STOPPED"):
+        said_on_a_new_connection(closed)
+
+
+# -- other addresses -----------------------------------------------------------------------
+
+
+def test_an_address_that_the_config_says_goes_before_all_others(
+    config: Config, stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_the_stub = Config.with_configs(config, Config(endpoint=stub.base_url.removesuffix("/v1")))
+    assert service(at_the_stub, "stopped").model_info().base_url == stub.base_url
+    service(at_the_stub).completion(HELLO)
+    service(config).completion(HELLO, config=Config(endpoint=stub.base_url))
+    monkeypatch.setenv("MODELFLEET_ENDPOINT", stub.base_url)
+    service(config).completion(HELLO)
+    assert stub.models_called == ["qwen"] * 3
+    assert service(config).model_info().address == "the endpoint of the Config"
+    monkeypatch.setenv("MODELFLEET_ENDPOINT", "models.example.com")
+    with pytest.raises(HTTPError, match=r"endpoint is no address: 'models\.example\.com'"):
+        service(config).model_info()
+
+
+def test_below_a_data_endpoint_each_has_the_path_that_agentrun_gives_it(
+    config: Config, forwarding: Forwarding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = f"http://127.0.0.1:{forwarding.servers[ENGINE]}"
+    at = Config.with_configs(config, Config(data_endpoint=f"{below}/"))
+    assert gateway(at, "front").model_info().base_url == f"{below}/models/front/v1"
+    assert said(gateway(at, "front")) == "user hello chat"
+    monkeypatch.setenv("AGENTRUN_DATA_ENDPOINT", below)
+    info = service(config).model_info()
+    assert info.base_url == f"{below}/models/qwen/v1"
+    assert info.address == "the data endpoint of the Config"
+
+
+async def test_inside_of_its_cluster_a_service_is_called_by_its_name(kubeconfig: Path) -> None:
+    outside = Client.connect(kubeconfig=str(kubeconfig))
+    fleet = Fleet(Client(replace(outside.access, is_own_cluster=True)))
+    addresses = Addresses(fleet)
+    try:
+        way = await addresses.way_to(Called("ModelService", "qwen", NAMESPACE, Config()))
+        assert (way.base_url, way.told) == (f"http://qwen.{NAMESPACE}.svc/v1", IN_ITS_CLUSTER)
+        proxied = await addresses.way_to(Called("ModelProxy", "front", NAMESPACE, Config()))
+        assert proxied.base_url == f"http://front-proxy.{NAMESPACE}.svc/v1"
+        with pytest.raises(NotReadyError, match="it is STOPPED"):
+            await addresses.way_to(Called("ModelService", "stopped", NAMESPACE, Config()))
+    finally:
+        await addresses.aclose()
+        await fleet.aclose()
+        await outside.aclose()
+
+
+IN_ITS_CLUSTER: Final = "inside of its cluster"
+
+
+def test_an_ingress_that_leads_there_is_used_once_a_controller_has_taken_it_up(
+    config: Config, forwarding: Forwarding
+) -> None:
+    backend = {"service": {"name": "public", "port": {"number": 80}}}
+    rule = {"path": "/", "pathType": "Prefix", "backend": backend}
+    path = f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/ingresses"
+    ingress = {
+        "metadata": {"name": "public"},
+        "spec": {
+            "rules": [{"host": "models.example.com", "http": {"paths": [rule]}}],
+            "tls": [{"hosts": ["models.example.com"], "secretName": "certificate"}],
+        },
+    }
+    forwarding.api.send("POST", path, json=ingress)
+    forwarding.api.send(
+        "PATCH",
+        f"{path}/public/status",
+        headers={"Content-Type": "application/merge-patch+json"},
+        json={"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}},
+    )
+    info = service(config, "public").model_info()
+    assert info.base_url == "https://models.example.com/v1"
+    assert info.address == "an Ingress of namespace calls"
+    with pytest.raises(NotReadyError):  # an Ingress would answer for it, and say nothing
+        service(config, "stopped").model_info()
+
+
+# -- models and keys -----------------------------------------------------------------------
+
+
+def test_a_proxys_model_is_the_one_that_goes_before_the_others(config: Config, stub: Stub) -> None:
+    at_the_stub = Config.with_configs(config, Config(endpoint=stub.base_url))
+    gateway(at_the_stub, "front").completion(HELLO)
+    gateway(at_the_stub, "front").embedding("one")
+    gateway(at_the_stub, "single").completion(HELLO)
+    gateway(at_the_stub, "single").completion(HELLO, "team/gpt-y")
+    assert stub.models_called == ["chat", "vectors", "team/gpt-x", "team/gpt-y"]
+    with pytest.raises(ValueError, match=r"twofold answers to several names: .* first, second"):
+        gateway(at_the_stub, "twofold").completion(HELLO)
+
+
+def test_the_key_of_a_gateway_is_the_configs_or_that_of_its_credential(
+    administrators: Config, config: Config, stub: Stub
+) -> None:
+    own = Config(endpoint=stub.base_url)
+    gateway(Config.with_configs(administrators, own), "guarded").completion(HELLO, "chat")
+    given = Config.with_configs(administrators, own, Config(api_key="sk-of-one-caller-0001"))
+    assert "sk-of-one" not in repr(given)
+    gateway(given, "guarded").completion(HELLO, "chat")
+    # Who may not read the Secret has no key, and sends none.
+    gateway(Config.with_configs(config, own), "guarded").completion(HELLO, "chat")
+    keys = [call["headers"].get("authorization") for call in stub.calls]
+    assert keys == ["Bearer sk-of-all-callers-01", "Bearer sk-of-one-caller-0001", None]
+
+
+def test_what_a_gateway_refuses_is_openais_own_error(config: Config) -> None:
+    refusals = {
+        "no key": openai.AuthenticationError,
+        "denied": openai.PermissionDeniedError,
+        "unknown": openai.NotFoundError,
+        "nobody": openai.InternalServerError,
+    }
+    for content, raised in refusals.items():
+        with pytest.raises(raised):
+            gateway(config, "front").completion(
+                [{"role": "user", "content": content}], max_retries=0
+            )
+
+
+# -- rights --------------------------------------------------------------------------------
+
+
+def test_the_shipped_role_grants_exactly_what_inference_asks_for(
+    forwarding: Forwarding, tmp_path: Path
+) -> None:
+    role = shipped_role("rbac-inference.yaml")
+    kubeconfig = least_kubeconfig(
+        forwarding.plane, forwarding.api, tmp_path, user="counted", role=role
+    )
+    config = Config(kubeconfig=kubeconfig, namespace=NAMESPACE)
+    said(service(config))
+    with pytest.raises(NotReadyError):
+        service(config, "broken").model_info()
+
+    async def requests() -> dict[str, int]:
+        async with connected(config) as connection:
+            return dict(connection.fleet.client.requests)
+
+    granted = {
+        (verb, resource)
+        for rule in role["rules"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    # External services are looked for among Secrets; where that is forbidden, they are not found.
+    assert used(background.run(requests())) - {("list", "secrets")} == granted
