@@ -73,12 +73,13 @@ def declaration_of(
         SpecError: with every field that is unknown, not taken or ill-typed.
     """
     said: dict[str, Any] = pruned(_read(fields, kind=kind, update=False))
-    declaration = {**said, "namespace": scope.namespace, "cluster": scope.cluster}
+    place = {"namespace": scope.namespace, "cluster": scope.cluster}
+    declaration = {**said, **place}
     if kind != MODEL_PROXY.kind:
         return declaration
     mode = declaration.pop("proxy_mode", None)
-    services = _Services(referred, {}, cluster=scope.cluster)
-    return _with_mode(with_services(declaration, services.stored), mode)
+    services = _Services(referred, before=place, said=declaration)
+    return _with_mode(with_services(declaration, services.declared), mode)
 
 
 def updated(
@@ -109,38 +110,47 @@ def updated(
     base = dict(declaration)
     for path in _paths(clear, kind=kind, subject=subject):
         base = _without(base, path)
-    told = told_of(base, kind=kind)
-    if kind != MODEL_PROXY.kind:
-        return merged(base, _news(said, told))
     mode = said.pop("proxy_mode", None)
-    services = _Services(referred, declaration, cluster=declaration.get("cluster", "default"))
-    return _with_mode(merged(base, _news(with_services(said, services.stored), told)), mode)
+    changed = merged(base, _news(said, told_of(base, kind=kind)))
+    if kind != MODEL_PROXY.kind:
+        return changed
+    services = _Services(referred, before=declaration, said=said)
+    return _with_mode(with_services(changed, services.declared), mode)
 
 
 class _Services:
-    """The services of one declaration, by the names that callers have for them."""
+    """What is declared for the services that a proxy names: all that is known of them now.
 
-    def __init__(self, referred: Referred, declaration: Mapping[str, Any], *, cluster: str) -> None:
-        """Know those that ``declaration`` refers to already, in ``cluster`` or elsewhere."""
-        namespace = str(declaration.get("namespace"))
+    What stood there as a name ``before`` stays one. A reference that stood there is brought up to
+    date where ``said`` names the service again.
+    """
+
+    def __init__(
+        self, referred: Referred, *, before: Mapping[str, Any], said: Mapping[str, Any]
+    ) -> None:
+        """Take the declaration in force, and what is said on top of it."""
         self._referred = referred
-        self._cluster = cluster
-        self._known = {
-            told_name(each, namespace=namespace): each for each in services_in(declaration)
+        self._namespace = str(before.get("namespace"))
+        self._cluster = str(before.get("cluster"))
+        present = list(services_in(before))
+        self._names = {each for each in present if isinstance(each, str)}
+        self._references = {
+            told_name(each, namespace=self._namespace): each
+            for each in present
+            if not isinstance(each, str)
         }
+        self._said = {each for each in services_in(said) if isinstance(each, str)}
 
-    def stored(self, service: Any) -> Any:
-        """Return what is declared for ``service``: what is known of it now, if it is a name.
-
-        What stood there as a name stays one, and what runs on another cluster as it was.
-        """
-        if not isinstance(service, str):
+    def declared(self, service: Any) -> Any:
+        """Return what is declared for ``service``, a name or a reference."""
+        name = told_name(service, namespace=self._namespace)
+        is_name = isinstance(service, str)
+        if name in self._names if is_name else name not in self._said:
             return service
-        before = self._known.get(service)
-        is_ours = before is None or (
-            isinstance(before, Mapping) and before.get("cluster") in (None, self._cluster)
-        )
-        entry = self._referred(service) if is_ours else None
+        before = self._references.get(name) if is_name else service
+        if before is not None and before.get("cluster") not in (None, self._cluster):
+            return before
+        entry = self._referred(name)
         reference = None if entry is None else reference_to(entry, cluster=self._cluster)
         return reference or before or service
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeGuard
 
@@ -43,12 +43,14 @@ class Reading:
         """Return the fields of ``body``; one that is refused is left out, and a problem."""
         taken = {each.name: each for each in self._fields.values() if self._takes(each)}
         found: dict[str, Any] = {}
+        parts = _parts(self._model)
         for written, name in self._names(body, taken, ()):
-            value, parts = body[written], _parts(self._model)
-            if name in taken and name in parts:
+            value = body[written]
+            if name is not None:
                 found[name] = self._value(value, parts[name].annotation, (written,), (name,))
             else:
-                self._refuse(value, (written,), (name,), owner=self._model, known=taken)
+                plain = (snake_case(written),)
+                self._refuse(value, (written,), plain, owner=self._model, known=taken)
         return found
 
     def _takes(self, field: ResourceField) -> bool:
@@ -56,18 +58,19 @@ class Reading:
 
     def _names(
         self, body: Mapping[str, Any], known: typing.Iterable[str], at: Path
-    ) -> Iterator[tuple[str, str]]:
-        """Yield each name as it is written, and in snake_case where that is clear."""
-        plain = {to_camel(name): name for name in known}
+    ) -> Iterator[tuple[str, str | None]]:
+        """Yield each name as it is written, and the field that is, None where it is none."""
+        names = {spelled: name for name in known for spelled in (name, to_camel(name))}
         seen: dict[str, str] = {}
         for written in body:
-            name = plain.get(written, written)
+            name = names.get(written)
             if name in seen:
                 told = f"stands there as {seen[name]} too; keep one of them"
                 self.problems.append(Problem(dotted((*at, written)), told))
                 continue
-            seen[name] = written
-            yield written, name if name in plain.values() else snake_case(written)
+            if name is not None:
+                seen[name] = written
+            yield written, name
 
     def _value(self, value: Any, annotation: Any, written: Path, plain: Path) -> Any:
         if value is None:
@@ -96,10 +99,12 @@ class Reading:
         found: dict[str, Any] = {}
         for own, name in self._names(part, model.model_fields, written):
             at, value = (*written, own), part[own]
-            if (part_of := _parts(model).get(name)) is not None:
-                found[name] = self._value(value, part_of.annotation, at, (*plain, name))
+            if name is not None:
+                annotation = _parts(model)[name].annotation
+                found[name] = self._value(value, annotation, at, (*plain, name))
             else:
-                self._refuse(value, at, (*plain, name), owner=model, known=model.model_fields)
+                below = (*plain, snake_case(own))
+                self._refuse(value, at, below, owner=model, known=model.model_fields)
         return found
 
     def _refuse(
@@ -109,11 +114,12 @@ class Reading:
         plain: Path,
         *,
         owner: type[BaseModel],
-        known: typing.Iterable[str],
+        known: Collection[str],
     ) -> None:
         path = ".".join(step for step in plain if isinstance(step, str))
         reason = reason_for(path, known=known, model=self._model, owner=owner)
-        field = self._fields.get(str(plain[0])) if len(plain) == 1 else None
+        is_whole = len(plain) == 1 and plain[0] not in known
+        field = self._fields.get(str(plain[0])) if is_whole else None
         if field is not None and (field.source is Source.DECLARED or reason.startswith(_UNKNOWN)):
             reason = field.refusal
         if value is None and not reason.startswith(_UNKNOWN):
