@@ -120,7 +120,7 @@ def request_of(
         ValueError: ``provider`` speaks another protocol.
         TypeError: an argument is LiteLLM's alone.
     """
-    if provider not in (None, *SPOKEN):
+    if provider and provider not in SPOKEN:
         raise ValueError(
             f"custom_llm_provider is {provider!r}, but every endpoint here speaks OpenAI's "
             "protocol, whoever makes its model: leave it out."
