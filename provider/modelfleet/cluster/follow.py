@@ -125,7 +125,7 @@ class Follower:
         )
         self._sink.take_list(listing)
         self._resume_from = listing.resource_version
-        self.listed_at = began
+        self.listed_at = self.missing_since = began
         self._reached()
 
     async def _watch(self) -> None:
