@@ -80,7 +80,7 @@ def _section(model: type[BaseModel]) -> Iterator[str]:
     yield ""
     yield " ".join((model.__doc__ or "").replace("``", "`").split())
     yield ""
-    yield from _table(
+    yield from table(
         ("Field", "Type", "Default", "Change", "Meaning"),
         (
             (
@@ -101,7 +101,7 @@ def _outputs(resource: type) -> Iterator[str]:
     yield ""
     yield "Attributes of the resource, beside what was declared."
     yield ""
-    yield from _table(
+    yield from table(
         ("Output", "Meaning"),
         (
             (f"`{name}`", inspect.getdoc(member) or "")
@@ -129,7 +129,7 @@ def _refused(root: type[BaseModel]) -> Iterator[str]:
 
 
 def _refused_in_a_service() -> Iterator[str]:
-    yield from _table(
+    yield from table(
         ("Field", "Why, and what to write instead"),
         ((f"`{path}`", reason) for path, reason in REFUSED.items()),
     )
@@ -140,7 +140,7 @@ def _refused_in_a_service() -> Iterator[str]:
 
 
 def _refused_in_a_proxy() -> Iterator[str]:
-    yield from _table(
+    yield from table(
         ("Field", "In", "Why, and what to write instead"),
         (
             (f"`{name}`", f"[{_title(model)}](#{_title(model).lower()})", reason)
@@ -155,13 +155,14 @@ def _refused_in_a_proxy() -> Iterator[str]:
 
 
 def _foreign_names(names: Mapping[str, tuple[str, str]]) -> Iterator[str]:
-    yield from _table(
+    yield from table(
         ("Name", "Of", "Instead"),
         ((f"`{name}`", system, advice) for name, (system, advice) in names.items()),
     )
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a Markdown table."""
     yield f"| {' | '.join(header)} |"
     yield f"|{'|'.join('---' for _ in header)}|"
     for row in rows:
