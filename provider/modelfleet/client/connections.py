@@ -6,21 +6,26 @@ Nothing here knows a verb; what calls do with a connection is ``verbs.py``.
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakSet
 
 from modelfleet.agentrun.paging import Pages
 from modelfleet.agentrun.registry import Registry
+from modelfleet.background import run
 from modelfleet.client.addresses import Addresses
 from modelfleet.client.config import Config
 from modelfleet.cluster.client import Client
 from modelfleet.clusters import ClusterConfig
 from modelfleet.errors import ConfigError
 from modelfleet.fleet import Fleet
+
+_SECONDS_TO_END: Final = 2.0
 
 _Address = tuple[str, ClusterConfig, str | None]
 
@@ -50,7 +55,6 @@ async def connected(config: Config, *, holder: object = None) -> AsyncIterator[C
 
     Raises:
         ConfigError: the cluster is not configured, or its kubeconfig cannot be used.
-        ClientError: the call took longer than the Config's ``timeout``.
     """
     address = _address_of(config)
     connection = _open.get(address)
@@ -83,8 +87,12 @@ async def release(holder: object) -> None:
 async def _close_if_over(connection: Connection) -> None:
     if connection.is_closing and not connection.calls:
         connection.is_closing = False
-        await connection.addresses.aclose()
-        await connection.fleet.aclose()
+        await _close(connection)
+
+
+async def _close(connection: Connection) -> None:
+    await connection.addresses.aclose()
+    await connection.fleet.aclose()
 
 
 def _address_of(config: Config) -> _Address:
@@ -100,12 +108,30 @@ def _connection(config: Config) -> Connection:
     except ConfigError as error:
         raise ConfigError(f"cluster {name!r}: {error.message}", hint=error.hint) from None
     fleet = Fleet(client, cluster=name)
+    if not _open:
+        # Later than the loop's own end was, and so to be called before it.
+        atexit.unregister(_end)
+        atexit.register(_end)
     return Connection(fleet, Registry(fleet), Pages(), Addresses(fleet))
+
+
+async def _close_all() -> None:
+    closing = list(_open.values())
+    _open.clear()
+    async with asyncio.timeout(_SECONDS_TO_END):
+        await asyncio.gather(*map(_close, closing))
+
+
+def _end() -> None:
+    """Close what is open, for a bounded time, while the background loop still runs."""
+    with suppress(Exception):
+        run(_close_all())
 
 
 def _forget() -> None:
     """Leave the connections of a parent process to it."""
     _open.clear()
+    atexit.unregister(_end)
 
 
 os.register_at_fork(after_in_child=_forget)

@@ -57,6 +57,7 @@ class ResourceBase(Shape):
 
     _config: Config | None = PrivateAttr(None)
     _incarnation: str = PrivateAttr("")
+    _is_scaled: bool = PrivateAttr(False)
     _generated_keys: dict[str, str] = PrivateAttr(default_factory=dict)
 
     # -- showing ---------------------------------------------------------------------------
@@ -167,6 +168,7 @@ class ResourceBase(Shape):
             clear=clear,
             take_ownership=take_ownership,
         )
+        self._is_scaled = False
         return self._take(resource, merged)
 
     # -- waiting ---------------------------------------------------------------------------
@@ -181,7 +183,9 @@ class ResourceBase(Shape):
         """Wait until nothing is under way, and show what came of it.
 
         ``callback`` is given the object after each look: at least once, then whenever something
-        has changed, or else every ``interval_seconds``.
+        has changed, or else every ``interval_seconds``. DEGRADED, where some replicas serve, is the
+        end of it, but after this object's own ``scale``, ``start`` or ``stop``: then all are waited
+        for.
 
         Raises:
             TimeoutError: something still is under way; says what, and why.
@@ -217,6 +221,7 @@ class ResourceBase(Shape):
             config=merged,
             interval_seconds=interval_seconds,
             timeout_seconds=timeout_seconds,
+            all_replicas=self._is_scaled,
             raises=raises,
         )
         return wait, self._look(callback, merged)

@@ -22,6 +22,7 @@ class Runs(ResourceBase):
         resource = await scaling.scale(
             name, self.kind, target, config=merged, take_ownership=take_ownership
         )
+        self._is_scaled = True
         return self._take(resource, merged)
 
     def scale(
@@ -43,6 +44,7 @@ class Runs(ResourceBase):
     async def _stopped(self, config: Config | None, take_ownership: bool | None) -> Self:
         merged, name = self._configured(config), self._name("stop")
         resource = await scaling.stop(name, self.kind, config=merged, take_ownership=take_ownership)
+        self._is_scaled = True
         return self._take(resource, merged)
 
     def stop(self, config: Config | None = None, *, take_ownership: bool | None = None) -> Self:
@@ -68,6 +70,7 @@ class Runs(ResourceBase):
         resource = await scaling.start(
             name, self.kind, target, config=merged, take_ownership=take_ownership
         )
+        self._is_scaled = True
         return self._take(resource, merged)
 
     def start(

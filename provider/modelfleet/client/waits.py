@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from modelfleet.agentrun.names import Status
@@ -27,11 +28,13 @@ async def until_settled(
     config: Config,
     interval_seconds: float,
     timeout_seconds: float,
-    raises: bool,
+    all_replicas: bool = False,
+    raises: bool = False,
 ) -> None:
     """Wait until nothing of a resource is under way, on the watch that all waits share.
 
-    ``on_look`` is told of it at least once. ``raises`` says whether a failure does.
+    ``on_look`` is told of it at least once. ``all_replicas`` says that some are not
+    enough, ``raises`` that a failure is an error.
 
     Raises:
         TimeoutError: something still is; says what, and why.
@@ -43,7 +46,7 @@ async def until_settled(
                 name,
                 kind=kind,
                 scope=config.get_scope(),
-                is_over=lambda each: Status(each.status).is_final(),
+                is_over=partial(_is_settled, all_replicas=all_replicas),
                 on_look=on_look,
                 interval_seconds=max(interval_seconds, _LEAST_INTERVAL_SECONDS),
                 timeout_seconds=timeout_seconds,
@@ -92,6 +95,13 @@ async def until_gone(
                 return
     if not is_namesake(last):
         raise DeleteResourceError(_told(last))
+
+
+def _is_settled(resource: Resource, *, all_replicas: bool) -> bool:
+    if resource.status == Status.DEGRADED:
+        # None declared, and some still going: it is about to be STOPPED.
+        return not all_replicas and resource.entry.service.replicas > 0
+    return Status(resource.status).is_final()
 
 
 async def _failure(connection: Connection, resource: Resource) -> NotReadyError:
