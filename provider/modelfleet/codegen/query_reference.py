@@ -65,8 +65,8 @@ def _access() -> Iterator[str]:
     )
     yield (
         "- **Access key**: send `Date`, and `Authorization: ZStack <id>:<signature>`; the "
-        "signature is the HMAC-SHA1, in base64, of verb, date and path without `/zstack`, with a line break "
-        "between them. The date must be within 15 minutes of the server's clock; `CST` and `PRC` "
+        "signature is the HMAC-SHA1, in base64, of verb, date and path without `/zstack`, with a "
+        "line break between them. The date must be within 15 minutes of the server's clock; `CST` and `PRC` "
         "are the time of China."
     )
     yield (
@@ -183,8 +183,8 @@ def _differences() -> Iterator[str]:
             (
                 "add, clone, update, deploy and delete",
                 f"`{Code.UNIMPLEMENTED}`, with what to do instead: services are declared, or "
-                f"written through AgentRun's API; `{Code.DENIED}` for who may not write. Each attempt is a "
-                "line of the audit log",
+                f"written through AgentRun's API; `{Code.DENIED}` for who may not write. Each "
+                "attempt is a line of the audit log",
             ),
             ("lists of GPU specs by UUID", "there are none: products as nodes are labelled"),
         ),
