@@ -7,7 +7,7 @@ a cluster has their hashes, which stay. The one place of ``agentrun`` that reads
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,8 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from modelfleet import labels
 from modelfleet.cluster.client import Client
+from modelfleet.cluster.mirror import Key, key_of
 from modelfleet.cluster.objects import SECRET, Ref
-from modelfleet.errors import NotFoundError, Problem, SpecError
+from modelfleet.errors import ConflictError, NotFoundError, Problem, SpecError
 from modelfleet.gateway.keys_file import KEYS_FILE, KeyEntries, entries_in
 from modelfleet.render.record_spec import EMPTY
 from modelfleet.resource_types import ResourceSpec
@@ -45,12 +46,13 @@ async def read_kept_secrets(client: Client, spec: ResourceSpec) -> KeptSecrets:
 
     Raises:
         ForbiddenError: no right to read Secrets.
+        ConflictError: one was edited by hand, and cannot be read any more.
     """
     if isinstance(spec, ModelProxySpec):
         if not spec.api_keys:
             return KeptSecrets()
         data = await _data(client, spec, labels.proxy_object_name(spec.name))
-        return KeptSecrets(keys=entries_in(data[KEYS_FILE], spec=spec) if KEYS_FILE in data else ())
+        return KeptSecrets(keys=_keys(data.get(KEYS_FILE), spec))
     if spec.deployment is not None:
         if not spec.deployment.secret_env:
             return KeptSecrets()
@@ -62,8 +64,12 @@ async def read_kept_secrets(client: Client, spec: ResourceSpec) -> KeptSecrets:
     return KeptSecrets({_API_KEY: data["api_key"]} if "api_key" in data else {})
 
 
-async def read_secret(client: Client, reference: str, *, namespace: str) -> str:
-    """Return the text in the Secret that ``reference`` names, which somebody else has made.
+async def read_secret(
+    client: Client, reference: str, *, namespace: str, is_secret_of_others: Callable[[Key], bool]
+) -> str:
+    """Return the text in the Secret that ``reference`` names.
+
+    A Secret of a resource for which ``is_secret_of_others`` holds is as good as missing.
 
     Raises:
         SpecError: it is not ``name`` or ``name/key`` of a Secret.
@@ -77,7 +83,7 @@ async def read_secret(client: Client, reference: str, *, namespace: str) -> str:
         raise SpecError(f"namespace {namespace}", [problem]) from None
     ref = Ref(SECRET, namespace, name)
     live = await client.get(ref)
-    if live is None:
+    if live is None or is_secret_of_others(key_of(live)):
         hint = "Create it, or correct credential_name."
         raise NotFoundError(str(ref), "does not exist", status=404, hint=hint)
     data = live.get("data") or {}
@@ -113,6 +119,19 @@ def kept_key_names(declaration: Mapping[str, Any]) -> list[str]:
     """Return the names of the declared keys that a declaration only says to be there."""
     keys = declaration.get("api_keys") or {}
     return [name for name, each in keys.items() if (each or {}).get("key") == EMPTY]
+
+
+def _keys(text: str | None, spec: ModelProxySpec) -> KeyEntries:
+    try:
+        return () if text is None else entries_in(text, spec=spec)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        name = labels.proxy_object_name(spec.name)
+        raise ConflictError(
+            f"Secret {spec.namespace}/{name}",
+            f"its {KEYS_FILE} cannot be read: it was edited by hand",
+            status=409,
+            hint="Delete it, and update the proxy with all of its api_keys.",
+        ) from None
 
 
 def _emptied(declaration: Mapping[str, Any]) -> Iterator[Path]:

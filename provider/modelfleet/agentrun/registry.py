@@ -10,10 +10,11 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from modelfleet.agentrun.callees import refuse_foreign_callees
 from modelfleet.agentrun.declared import declaration_of, updated
+from modelfleet.agentrun.hidden import refuse_what_is_hidden
 from modelfleet.agentrun.kept_secrets import read_kept_secrets, read_secret
 from modelfleet.agentrun.matching import matches
 from modelfleet.agentrun.scope import (
@@ -161,12 +162,21 @@ class Registry:
     async def secret_of(self, credential_name: str, *, scope: Scope) -> str:
         """Return the text in an existing Secret, ``name`` or ``name/key`` (default key api_key).
 
+        Whose a Secret is that somebody else has made cannot be told: workspaces share those of
+        their namespace.
+
         Raises:
             SpecError: it is no such reference.
             NotFoundError: there is no such Secret, or no such key in it.
             ForbiddenError: no right to read Secrets.
         """
-        return await read_secret(self._fleet.client, credential_name, namespace=scope.namespace)
+        snapshot = await self._snapshot(fresh=scope.workspaces is not None)
+        return await read_secret(
+            self._fleet.client,
+            credential_name,
+            namespace=scope.namespace,
+            is_secret_of_others=partial(_is_hidden, snapshot, scope=scope),
+        )
 
     # -- writing -----------------------------------------------------------------------------
 
@@ -189,7 +199,7 @@ class Registry:
         subject = f"{kind} {scope.namespace}/{name}"
         declared = in_workspace(declared, scope, subject=subject)
         write = creation_of(declared, kind=kind, scope=scope)
-        refuse_foreign_callees(write.desired.spec, prior=None, snapshot=snapshot, scope=scope)
+        refuse_what_is_hidden(write.desired.spec, prior=None, snapshot=snapshot, scope=scope)
         async with self._fleet.alone(write.desired.key):
             present = self._catalogue.last_known().by_key.get(write.desired.key)
             if present is not None:
@@ -235,7 +245,7 @@ class Registry:
             refuse_foreign_workspace(declared.get("workspace_id"), scope, subject=_subject(key))
             kept = await read_kept_secrets(self._fleet.client, prior.spec)
             write = change_of(entry.record, declared, kept=kept, scope=scope)
-            refuse_foreign_callees(
+            refuse_what_is_hidden(
                 write.desired.spec, prior=prior.spec, snapshot=snapshot, scope=scope
             )
             return await self._applied(write)
@@ -292,6 +302,11 @@ def _visible(snapshot: Snapshot, key: Key, scope: Scope) -> Entry:
     if entry is None or not is_visible(entry, scope):
         raise _missing(key, "does not exist")
     return entry
+
+
+def _is_hidden(snapshot: Snapshot, key: Key, *, scope: Scope) -> bool:
+    entry = snapshot.by_key.get(key)
+    return entry is not None and not is_visible(entry, scope)
 
 
 def _missing(key: Key, cause: str) -> NotFoundError:
