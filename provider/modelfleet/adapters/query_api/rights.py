@@ -33,13 +33,13 @@ _WRITTEN: Final = ["get", "create", "patch", "delete"]
 
 WRITING: Final[Sequence[Rule]] = (
     # Server-side apply is a patch; where there is no object yet, `create` is asked for as well.
-    _rule("apps", ["deployments", "statefulsets"], [*_WRITTEN, "list", "watch"]),
-    _rule("", ["secrets", "services", "configmaps", "persistentvolumeclaims"], [*_WRITTEN, "list"]),
-    _rule("networking.k8s.io", ["networkpolicies"], [*_WRITTEN, "list"]),
-    _rule("policy", ["poddisruptionbudgets"], [*_WRITTEN, "list"]),
-    # New keys of a proxy: its kubelets are told at once, its gateways asked whether they have them.
+    _rule("apps", ["deployments", "statefulsets"], _WRITTEN),
+    _rule("", ["secrets", "services"], _WRITTEN),
+    _rule("", ["configmaps", "persistentvolumeclaims"], [*_WRITTEN, "list"]),
+    _rule("networking.k8s.io", ["networkpolicies"], _WRITTEN),
+    _rule("policy", ["poddisruptionbudgets"], _WRITTEN),
+    # New keys of a proxy: the kubelets of its pods are told at once.
     _rule("", ["pods"], ["patch"]),
-    _rule("", ["pods/portforward"], ["get", "create"]),
 )
 
 
