@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import yaml
 
+from modelfleet import labels
 from modelfleet.adapters.query_api.rights import rules
 from modelfleet.adapters.query_api.settings import Settings
 from modelfleet.render.security import pod_security_context, security_context
@@ -190,14 +191,20 @@ def _probe(settings: Settings, path: str, *, period_seconds: int, failures: int)
 
 
 def _network_policy(settings: Settings) -> dict[str, Any]:
-    """Return who may talk to it, and to whom it talks: DNS and the API server, by their ports."""
+    """Return who may talk to it, and to whom it talks.
+
+    That is DNS and the API server, by their ports, and the fleet's pods, on any: a Service's port
+    is no pod's. Those have policies of their own on who may come.
+    """
     names = [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]
     api_servers = [{"port": port, "protocol": "TCP"} for port in (443, 6443)]
+    of_the_fleet = {"key": labels.KIND, "operator": "Exists"}
+    fleet = {"namespaceSelector": {}, "podSelector": {"matchExpressions": [of_the_fleet]}}
     return {
         "podSelector": {"matchLabels": dict(_SELECTOR)},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [{"ports": [{"port": settings.port, "protocol": "TCP"}]}],
-        "egress": [{"ports": [*names, *api_servers]}],
+        "egress": [{"ports": [*names, *api_servers]}, {"to": [fleet]}],
     }
 
 
