@@ -80,7 +80,7 @@ class DataSigner(httpx.Auth):
     secret: str = field(repr=False)
     ahead: timedelta = timedelta()
     unbound: bool = False
-    requires_request_body = False
+    sha256: str = "UNSIGNED-PAYLOAD"
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncIterator[httpx.Request]:
         url = httpx.URL() if self.unbound else request.url
@@ -89,7 +89,7 @@ class DataSigner(httpx.Auth):
         now = datetime.now(UTC) + self.ahead
         headers = {
             "host": host,
-            "x-acs-content-sha256": "UNSIGNED-PAYLOAD",
+            "x-acs-content-sha256": self.sha256,
             "x-acs-date": f"{now:%Y-%m-%dT%H:%M:%SZ}",
         }
         pairs = [part.partition("=") for part in url.query.decode().split("&") if "=" in part]
@@ -103,7 +103,7 @@ class DataSigner(httpx.Auth):
                 ),
                 "".join(f"{name}:{value}\n" for name, value in headers.items()),
                 ";".join(headers),
-                "UNSIGNED-PAYLOAD",
+                self.sha256,
             ]
         )
         scope = (f"{now:%Y%m%d}", "cn-hangzhou", "agentrun", "aliyun_v4_request")
