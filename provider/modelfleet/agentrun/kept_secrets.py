@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from modelfleet import labels
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.mirror import Key, key_of
-from modelfleet.cluster.objects import SECRET, Ref
+from modelfleet.cluster.objects import SECRET, Object, Ref
 from modelfleet.errors import ConflictError, NotFoundError, Problem, SpecError
 from modelfleet.gateway.keys_file import KEYS_FILE, KeyEntries, entries_in
 from modelfleet.render.record_spec import EMPTY
@@ -48,20 +48,34 @@ async def read_kept_secrets(client: Client, spec: ResourceSpec) -> KeptSecrets:
         ForbiddenError: no right to read Secrets.
         ConflictError: one was edited by hand, and cannot be read any more.
     """
-    if isinstance(spec, ModelProxySpec):
-        if not spec.api_keys:
-            return KeptSecrets()
-        data = await _data(client, spec, labels.proxy_object_name(spec.name))
-        return KeptSecrets(keys=_keys(data.get(KEYS_FILE), spec))
-    if spec.deployment is not None:
-        if not spec.deployment.secret_env:
-            return KeptSecrets()
-        data = await _data(client, spec, labels.env_secret_name(spec.name))
-        return KeptSecrets({(*_SECRET_ENV, name): text for name, text in data.items()})
-    if spec.provider_settings is None or spec.provider_settings.api_key is None:
+    name = _keeper(spec)
+    if name is None:
         return KeptSecrets()
-    data = await _data(client, spec, labels.external_secret_name(spec.name))
-    return KeptSecrets({_API_KEY: data["api_key"]} if "api_key" in data else {})
+    return kept_secrets_in(await client.get(Ref(SECRET, spec.namespace, name)), spec=spec)
+
+
+def kept_secrets_in(live: Object | None, *, spec: ResourceSpec) -> KeptSecrets:
+    """Return what the live Secret of a resource holds of what was declared as ``spec``."""
+    texts = {
+        key: base64.b64decode(text).decode(errors="replace")
+        for key, text in ((live or {}).get("data") or {}).items()
+    }
+    if isinstance(spec, ModelProxySpec):
+        return KeptSecrets(keys=_keys(texts.get(KEYS_FILE), spec))
+    if spec.deployment is not None:
+        return KeptSecrets({(*_SECRET_ENV, name): text for name, text in texts.items()})
+    return KeptSecrets({_API_KEY: texts["api_key"]} if "api_key" in texts else {})
+
+
+def _keeper(spec: ResourceSpec) -> str | None:
+    """Return the name of the Secret with what was declared as secret, None where nothing was."""
+    if isinstance(spec, ModelProxySpec):
+        return labels.proxy_object_name(spec.name) if spec.api_keys else None
+    if spec.deployment is not None:
+        return labels.env_secret_name(spec.name) if spec.deployment.secret_env else None
+    settings = spec.provider_settings
+    has_key = settings is not None and settings.api_key is not None
+    return labels.external_secret_name(spec.name) if has_key else None
 
 
 async def read_secret(
@@ -141,10 +155,3 @@ def _emptied(declaration: Mapping[str, Any]) -> Iterator[Path]:
     for name, value in (value_in(declaration, _SECRET_ENV) or {}).items():
         if value == EMPTY:
             yield (*_SECRET_ENV, name)
-
-
-async def _data(client: Client, spec: ResourceSpec, name: str) -> dict[str, str]:
-    """Return the texts in a Secret of ours; what is no text was not put there by us."""
-    live = await client.get(Ref(SECRET, spec.namespace, name)) or {}
-    data = (live.get("data") or {}).items()
-    return {key: base64.b64decode(text).decode(errors="replace") for key, text in data}
