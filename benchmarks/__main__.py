@@ -18,6 +18,7 @@ from benchmarks.gateway_figures import Figure, markdown_of, rows_of
 from benchmarks.gateway_places import cores_among, usable_cores
 from benchmarks.lifecycle import LISTS, UP, measure_lifecycle
 from benchmarks.machine import libraries, machine
+from benchmarks.querying import measure_querying
 from benchmarks.results import Row, beside_both, compared_across_sizes, document, table_of
 from benchmarks.site import Site, open_site
 from modelfleet.errors import ModelFleetError
@@ -27,7 +28,11 @@ from modelfleet.spec.proxy import DEFAULT_LITELLM_VERSION
 SIZES = (100, 1000)
 FIRST_ANSWER = "first-answer"
 GATEWAY = "gateway"
-STEPS = ("core", "up", "preview", "noop", "refresh", "destroy", "memory", GATEWAY, FIRST_ANSWER)
+QUERYING = "querying"
+STEPS = (
+    *("core", "up", "preview", "noop", "refresh", "destroy", "memory"),
+    *(QUERYING, GATEWAY, FIRST_ANSWER),
+)
 
 _FOLDER = Path(__file__).resolve().parent
 _RESULTS = _FOLDER / "results.json"
@@ -56,13 +61,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with open_site(folder, console=console, keep=options.keep, pods=True) as site:
                 versions |= site.versions()
                 rows.extend(measure_first_answer(site, repeats=options.repeats or _ANSWERS))
-        if of_many := set(options.only) - {FIRST_ANSWER, GATEWAY}:
+        if of_many := set(options.only) - {FIRST_ANSWER, GATEWAY, QUERYING}:
             with open_site(options.state, console=console, keep=options.keep) as site:
                 versions |= site.versions()
                 if "core" in of_many:
                     warm_up(site)
                 for size in options.sizes:
                     rows.extend(_measured(site, size=size, wanted=of_many, repeats=options.repeats))
+        if QUERYING in options.only:
+            with open_site(options.state, console=console, keep=options.keep) as site:
+                versions |= site.versions()
+                rows.extend(measure_querying(site))
         if GATEWAY in options.only:
             versions["litellm"] = DEFAULT_LITELLM_VERSION
             folder = options.state.with_name(f"{options.state.name}-gateway")
