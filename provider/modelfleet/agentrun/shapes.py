@@ -59,7 +59,7 @@ class Shape(BaseModel):
 class ProviderSettings(Shape):
     """Where an external model is reached, and the names it answers to."""
 
-    api_key: str | None = Field(None, repr=False)
+    api_key: str | None = Field(default=None, repr=False)
     base_url: str | None = None
     model_names: list[str] | None = None
 

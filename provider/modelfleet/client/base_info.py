@@ -16,8 +16,8 @@ class BaseInfo(Shape):
     """
 
     model: str | None = None
-    api_key: str | None = Field(None, repr=False)
+    api_key: str | None = Field(default=None, repr=False)
     base_url: str | None = None
-    headers: dict[str, str] | None = Field(None, repr=False)
+    headers: dict[str, str] | None = Field(default=None, repr=False)
     provider: str | None = None
     address: str = ""

@@ -192,24 +192,21 @@ def _clusters_of_env() -> dict[str, ClusterConfig]:
     if not text:
         return {}
     try:
-        return _cluster_configs(json.loads(text))
+        entries = json.loads(text)
     except ValueError:
-        raise _not_clusters("MODELFLEET_CLUSTERS") from None
+        entries = None
+    return _cluster_configs(entries, told="MODELFLEET_CLUSTERS")
 
 
-def _cluster_configs(entries: Mapping[str, Any]) -> dict[str, ClusterConfig]:
+def _cluster_configs(entries: Any, *, told: str = "clusters") -> dict[str, ClusterConfig]:
     try:
         return {
             name: each if isinstance(each, ClusterConfig) else ClusterConfig.model_validate(each)
             for name, each in entries.items()
         }
     except (AttributeError, ValidationError):
-        raise _not_clusters("clusters") from None
-
-
-def _not_clusters(name: str) -> ConfigError:
-    return ConfigError(
-        f"{name} is not a map by cluster name.",
-        hint='It looks like {"prod": {"kubeconfig": "~/prod.yaml", "context": "admin"}}, '
-        "either of which may be left out.",
-    )
+        raise ConfigError(
+            f"{told} is not a map by cluster name.",
+            hint='It looks like {"prod": {"kubeconfig": "~/prod.yaml", "context": "admin"}}, '
+            "either of which may be left out.",
+        ) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from modelfleet.agentrun.shapes import (
@@ -37,7 +37,7 @@ class Given:
     """What is to be: of which kind, and those fields that were said, None counting as not said."""
 
     kind: str
-    fields: dict[str, Any]
+    fields: dict[str, Any] = field(repr=False)
 
     @property
     def name(self) -> str | None:

@@ -89,6 +89,9 @@ class ResourceBase(Shape):
         if resource.generated_keys:
             self._generated_keys = dict(resource.generated_keys)
 
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self.__dict__ == other.__dict__
+
     def update_self(self, other: Shape | None) -> Self:
         """Show what ``other`` shows, and return the object."""
         if other is not None:
