@@ -24,7 +24,14 @@ from rights import least_kubeconfig, shipped_role
 from test_rbac import used
 
 from modelfleet import background
-from modelfleet.client import Config, HTTPError, ModelClient, ModelProxy, ModelService
+from modelfleet.client import (
+    Config,
+    HTTPError,
+    ModelClient,
+    ModelProxy,
+    ModelService,
+    ResourceNotExistError,
+)
 from modelfleet.client.addresses import Addresses
 from modelfleet.client.called import Called
 from modelfleet.client.connections import connected
@@ -492,3 +499,23 @@ def test_the_shipped_role_grants_exactly_what_inference_asks_for(
     }
     # External services are looked for among Secrets; where that is forbidden, they are not found.
     assert used(background.run(requests())) - {("list", "secrets")} == granted
+
+
+def test_usage_without_the_right_to_read_logs_says_so(
+    forwarding: Forwarding, tmp_path: Path
+) -> None:
+    role = shipped_role()
+    role["metadata"]["name"] = "no-logs"
+    role["rules"] = [each for each in role["rules"] if "pods/log" not in each["resources"]]
+    kubeconfig = least_kubeconfig(
+        forwarding.plane, forwarding.api, tmp_path, user="log-less", role=role
+    )
+    config = Config(kubeconfig=kubeconfig, namespace=NAMESPACE)
+    for called in (gateway(config, "front"), service(config)):
+        with pytest.raises(HTTPError, match="pods/log") as caught:
+            called.usage()
+        assert caught.value.status_code == 403
+    with pytest.raises(ResourceNotExistError):
+        service(config, "nobody").usage()
+    with pytest.raises(ValueError, match="'yesterday' is no time"):
+        service(config).usage(since="yesterday")
