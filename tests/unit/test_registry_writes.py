@@ -75,7 +75,7 @@ def test_an_update_that_says_nothing_leaves_every_object_of_a_service_as_it_is(
 
 
 @given(valid_proxies(), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_an_update_that_says_nothing_leaves_every_object_of_a_proxy_as_it_is(
     declaration: dict[str, Any], has_keys: bool
 ) -> None:
