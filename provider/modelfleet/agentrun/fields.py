@@ -96,13 +96,15 @@ _BOTH: Final = (
     _said(
         "network_configuration",
         "network_mode is PRIVATE, also by default, and the other modes are refused; allow_from, "
-        "which is added, lets further pods in. vpc_id, vswitch_ids and security_group_id are "
-        "refused.",
+        "which is added, lets further pods in.",
     ),
     _told("status", differs="STOPPED and DEGRADED are added; see below for the wire."),
-    _told("status_reason", differs="Always there: a field of Python, too."),
+    _told("status_reason", differs="A field of Python, too, and as of the last look."),
     _told("created_at"),
     _told("last_updated_at", differs="In whole seconds."),
+)
+
+_ADDED_TO_BOTH: Final = (
     _said("tags", ours=True),
     _said("deletion_protection", ours=True),
     ResourceField(
@@ -110,23 +112,21 @@ _BOTH: Final = (
         Source.NOWHERE,
         create=True,
         ours=True,
-        differs="Take over objects of the same name that somebody else made.",
         refusal="is for create: what is updated is taken over already",
     ),
     ResourceField("namespace", Source.DECLARED, ours=True, refusal=_WHERE),
     ResourceField("cluster", Source.DECLARED, ours=True, refusal=_WHERE),
-    _told("owner", ours=True, differs="Who declared it."),
-    _told("endpoint", Source.PLANNED, differs="Without a path."),
-    _told("base_url", Source.PLANNED, ours=True, differs="`endpoint` and `/v1`."),
-    _told("ready_replicas", ours=True),
-)
-
-_WAIT: Final = ResourceField(
-    "wait",
-    Source.NOWHERE,
-    ours=True,
-    refusal="is for pulumi up: a call returns once it is accepted; wait_until_ready_or_failed "
-    "waits",
+    ResourceField(
+        "wait",
+        Source.NOWHERE,
+        ours=True,
+        differs="Of programs for Pulumi; a call returns once it is accepted.",
+        refusal="is for pulumi up: a call returns once it is accepted; wait_until_ready_or_failed "
+        "waits",
+    ),
+    _told("owner", differs="Who declared it.", ours=True),
+    _told("base_url", Source.PLANNED, "Where OpenAI's clients call it.", ours=True),
+    _told("ready_replicas", differs="Pods that serve.", ours=True),
 )
 
 SERVICE_FIELDS: Final[tuple[ResourceField, ...]] = (
@@ -146,6 +146,7 @@ SERVICE_FIELDS: Final[tuple[ResourceField, ...]] = (
     ),
     _said("credential_name", "An existing Secret of the namespace: `name` or `name/key`."),
     _told("model_service_id", Source.PLANNED, "`namespace/name`."),
+    *_BOTH,
     _said(
         "deployment",
         "A service with one runs here; without one it is a registration, as in AgentRun.",
@@ -153,10 +154,10 @@ SERVICE_FIELDS: Final[tuple[ResourceField, ...]] = (
     ),
     _told("model_names", Source.PLANNED, "All names it answers to.", ours=True),
     _told("access_name", Source.PLANNED, "What callers send as `model`.", ours=True),
-    _told("gpu_total", Source.PLANNED, ours=True),
-    _told("replicas", ours=True, differs="Set as deployment.replicas."),
-    *_BOTH,
-    _WAIT,
+    _told("gpu_total", Source.PLANNED, "GPUs of all replicas.", ours=True),
+    _told("replicas", differs="Pods that there should be: deployment.replicas.", ours=True),
+    _told("endpoint", Source.PLANNED, "`base_url` without its path.", ours=True),
+    *_ADDED_TO_BOTH,
 )
 
 PROXY_FIELDS: Final[tuple[ResourceField, ...]] = (
@@ -180,9 +181,11 @@ PROXY_FIELDS: Final[tuple[ResourceField, ...]] = (
     _said("workspace_id", "Can be changed, to a workspace of the caller's."),
     _said("model_type", "Can be changed."),
     _told("model_proxy_id", Source.PLANNED, "`namespace/name`."),
+    _told("endpoint", Source.PLANNED, "`base_url` without its path."),
     _nowhere("function_name", "There is no function: a proxy has pods."),
     _nowhere("log_configuration", "Refused: each request is one line in the pods' log."),
     _nowhere("arms_configuration", "Refused: pods offer Prometheus metrics."),
+    *_BOTH,
     _said("routes", "In place of proxy_config.endpoints: many public names.", ours=True),
     _said("policies", "In place of proxy_config.policies.", ours=True),
     _said("api_keys", "By name; key is never told.", ours=True),
@@ -191,8 +194,7 @@ PROXY_FIELDS: Final[tuple[ResourceField, ...]] = (
     _said("replicas", ours=True),
     _said("image", ours=True),
     _told("access_names", Source.PLANNED, "What callers send as `model`.", ours=True),
-    *_BOTH,
-    _WAIT,
+    *_ADDED_TO_BOTH,
 )
 
 FIELDS: Final[Mapping[str, Mapping[str, ResourceField]]] = {

@@ -14,6 +14,7 @@ from pathlib import Path
 from modelfleet.adapters.query_api.health import OPERATIONS as HEALTH
 from modelfleet.adapters.query_api.openapi import document_text
 from modelfleet.adapters.query_api.server import OPERATIONS
+from modelfleet.codegen.agentrun_reference import agentrun_text
 from modelfleet.codegen.query_reference import query_reference_text
 from modelfleet.codegen.reference import reference_text
 from modelfleet.codegen.typed_dicts import typed_dicts_text
@@ -35,6 +36,7 @@ def generated() -> Iterator[tuple[Path, str]]:
         Path("docs/reference/model-proxy.md"),
         reference_text(ModelProxySpec, resource=ModelProxy),
     )
+    yield Path("docs/reference/agentrun.md"), agentrun_text()
     yield Path("docs/reference/query-api.md"), query_reference_text()
     yield Path("docs/reference/openapi.json"), document_text((*HEALTH, *OPERATIONS))
 
