@@ -6,6 +6,8 @@ The caller has the rights of docs/rbac-inference.yaml, unless a test says otherw
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -307,6 +309,33 @@ def test_closing_the_client_closes_its_ports(administrators: Config) -> None:
     with pytest.raises(httpx.ConnectError):
         httpx.get(url, trust_env=False)
     assert said(qwen) == "user hello qwen"
+
+
+PROGRAM: Final = """
+import asyncio, sys
+from modelfleet.client import Config, ModelService
+config = Config(kubeconfig=sys.argv[1], namespace=sys.argv[2])
+qwen = ModelService(model_service_name="qwen").set_config(config)
+hello = [{"role": "user", "content": "hello"}]
+print(qwen.completion(hello).choices[0].message.content)
+stream = qwen.completion(hello, stream=True)
+next(stream)  # and no more of it
+async def main():
+    print((await qwen.acompletion(hello)).choices[0].message.content)
+asyncio.run(main())
+"""
+
+
+def test_a_program_that_closes_nothing_ends_without_a_word(kubeconfig: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", PROGRAM, str(kubeconfig), NAMESPACE],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (0, "user hello qwen\n" * 2), ended.stderr
+    assert ended.stderr == ""
 
 
 # -- who does not serve --------------------------------------------------------------------

@@ -67,6 +67,7 @@ def config(plane_api: Api, running_stub: Stub, fleet_kubeconfig: Path) -> Iterat
     services: dict[str, dict[str, Any]] = {
         "talker": {**at_the_stub, "model_names": ["tiny", "small"], "api_key": KEY},
         "nameless": {**at_the_stub, "api_key": KEY},
+        "keyless": {**at_the_stub, "model_names": ["tiny"]},
         "credited": {**at_the_stub, "model_names": ["tiny"]},
         "rotated": {**at_the_stub, "model_names": ["tiny"], "api_key": "sk-of-another-time"},
     }
@@ -255,6 +256,20 @@ def test_a_key_of_the_call_goes_before_all_others(talker: ModelService, stub: St
     with pytest.raises(openai.AuthenticationError):
         talker.completion(ASKED, api_key="sk-of-nobody")
     assert stub.calls[0]["headers"]["authorization"] == "Bearer sk-of-nobody"
+
+
+def test_keys_that_are_for_somebody_else_are_not_sent(
+    config: Config, stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("API_KEY", "ADMIN_KEY", "ORG_ID", "PROJECT_ID", "BASE_URL"):
+        monkeypatch.setenv(f"OPENAI_{variable}", "http://of-openai.example.com")
+    monkeypatch.setenv("MODELFLEET_API_KEY", "sk-of-a-gateway-0001")
+    with pytest.raises(openai.AuthenticationError):
+        service(config, "keyless").completion(ASKED)
+    (call,) = stub.calls
+    assert "authorization" not in call["headers"]
+    assert "of-openai" not in json.dumps(call["headers"])
+    assert "of-a-gateway" not in json.dumps(call["headers"])
 
 
 def test_where_no_model_is_declared_a_call_has_to_name_one(config: Config, stub: Stub) -> None:

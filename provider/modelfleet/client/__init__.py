@@ -48,6 +48,7 @@ from modelfleet.client.errors import (
 from modelfleet.client.model_client import ModelClient
 from modelfleet.client.model_proxy import ModelProxy
 from modelfleet.client.model_service import ModelService
+from modelfleet.client.usage import Price, Usage
 from modelfleet.errors import ConfigError, ModelFleetError, NotReadyError
 
 __all__ = [
@@ -78,6 +79,7 @@ __all__ = [
     "NetworkMode",
     "NotReadyError",
     "PageableInput",
+    "Price",
     "Provider",
     "ProviderSettings",
     "ProxyConfig",
@@ -91,4 +93,5 @@ __all__ = [
     "ResourceNotExistError",
     "ServerError",
     "Status",
+    "Usage",
 ]

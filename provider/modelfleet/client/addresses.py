@@ -103,8 +103,8 @@ class Addresses:
 
     async def _way(self, key: Key, target: Target, config: Config, *, api_key: str | None) -> Way:
         if not target.is_hosted:
-            own = api_key or config.get_api_key()
-            return Way(target, target.external_url, "its own base_url", api_key=own)
+            # A key of the Config is for gateways and engines here, and no provider's business.
+            return Way(target, target.external_url, "its own base_url", api_key=api_key)
         given = config.get_api_key() or api_key
         if said := _said(config, target):
             return Way(target, *said, api_key=given)

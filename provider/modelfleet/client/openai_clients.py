@@ -8,6 +8,7 @@ event loop, which ends with it. The package is imported when a model is first ca
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import threading
 from collections.abc import AsyncGenerator, Mapping
@@ -92,6 +93,7 @@ def _pool(is_direct: bool) -> Any:
     with _making:
         if is_direct not in _pools:
             _pools[is_direct] = openai.DefaultHttpxClient(trust_env=not is_direct)
+            atexit.register(_pools[is_direct].close)
         return _pools[is_direct]
 
 
