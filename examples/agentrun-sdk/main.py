@@ -12,6 +12,7 @@ if sys.argv[1:] == ["modelfleet"]:
     from modelfleet.client import (
         BackendType,
         Config,
+        HTTPError,
         ModelClient,
         ModelProxy,
         ModelProxyCreateInput,
@@ -42,6 +43,7 @@ else:
         ProxyConfigEndpoint,
     )
     from agentrun.utils.config import Config
+    from agentrun.utils.exception import HTTPError
 
 UPSTREAM = os.environ["UPSTREAM"]  # the base URL of an OpenAI-compatible server
 CREDENTIAL = os.environ["CREDENTIAL"]  # a Secret with a key for callers of the proxy
@@ -84,7 +86,7 @@ class Calls:
 
 
 def failure(error):
-    if hasattr(error, "status_code"):
+    if isinstance(error, HTTPError):
         return f"{type(error).__name__} {error.status_code}: {error.message}"
     return f"{type(error).__name__}: {error}"
 

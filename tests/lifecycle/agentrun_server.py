@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-from agentrun_signing import Signer
 
+from agentrun_signing import Signer
 from modelfleet.adapters.query_api.account_file import AccountsForm
 from modelfleet.adapters.query_api.accounts import Accounts
 from modelfleet.adapters.query_api.agentrun_api import FORMS, OPERATIONS

@@ -74,6 +74,7 @@ async def writing(
     async with _told(request, parts, attempt):
         if not attempt.caller.may_write:
             raise RefusedError(403, FORBIDDEN, f"Account {attempt.caller.name} may only read.")
+        await parts.require_api_server()
         yield attempt
 
 

@@ -42,9 +42,9 @@ async def body_of(request: Request) -> dict[str, Any]:
     try:
         body = json.loads(text, object_pairs_hook=_distinct, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise _invalid(f"the body is not JSON: {_short(error)}") from None
+        raise _invalid(f"The body is not JSON: {_short(error)}") from None
     if not isinstance(body, dict):
-        raise _invalid("the body must be a JSON object")
+        raise _invalid("The body must be a JSON object")
     return body
 
 
@@ -101,4 +101,4 @@ def _short(error: Exception) -> str:
 
 
 def _invalid(message: str) -> RefusedError:
-    return RefusedError(400, INVALID, f"{message[:1].upper()}{message[1:]}.")
+    return RefusedError(400, INVALID, f"{message}.")

@@ -70,7 +70,7 @@ async def _naming(name: str, *, parts: Parts, scope: Scope) -> list[Resource]:
     wanted = _reference(name)
     if wanted is None:
         return []
-    fresh = waits_for_changes(parts)
+    fresh = await waits_for_changes(parts)
     listed = [await parts.registry.list(kind=kind, scope=scope, fresh=fresh) for kind in TYPES]
     return [
         each

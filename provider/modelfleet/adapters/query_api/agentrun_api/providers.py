@@ -31,7 +31,7 @@ async def list_providers(request: Request, parts: Parts) -> Response:
 
         async def made() -> Sequence[dict[str, Any]]:
             services = await parts.registry.list(
-                kind=MODEL_SERVICE.kind, scope=account.scope, fresh=waits_for_changes(parts)
+                kind=MODEL_SERVICE.kind, scope=account.scope, fresh=await waits_for_changes(parts)
             )
             return [each for each in providers_of(services) if _is_meant(each, asked.filters)]
 

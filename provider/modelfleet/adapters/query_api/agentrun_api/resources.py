@@ -86,7 +86,10 @@ class Verbs:
         name = request.path_params["name"]
         async with looking(request, parts, kind=self.kind, name=name) as attempt:
             found = await parts.registry.get(
-                name, kind=self.kind, scope=attempt.caller.scope, fresh=waits_for_changes(parts)
+                name,
+                kind=self.kind,
+                scope=attempt.caller.scope,
+                fresh=await waits_for_changes(parts),
             )
             return reply(request, _data(found, attempt.caller, parts))
 
@@ -107,7 +110,7 @@ class Verbs:
                 kind=self.kind,
                 scope=account.scope,
                 where={name: _wanted(name, value) for name, value in where.items()},
-                fresh=waits_for_changes(parts),
+                fresh=await waits_for_changes(parts),
             )
             return [each for each in found if provider_type in (None, _provider_type(each))]
 
@@ -124,13 +127,16 @@ class Verbs:
             raise on_the_wire_named(error, kind=self.kind) from None
 
 
-def waits_for_changes(parts: Parts) -> bool:
-    """Return whether a look should wait for what happened just before it.
+async def waits_for_changes(parts: Parts) -> bool:
+    """Have what happened just before a look be known; return whether it must be waited for.
 
     While the API server tells of changes that takes a moment. While it does not, it is answered as
     last heard of, and the reply says so; but never from nothing.
     """
-    return parts.is_current or not parts.catalogue.freshness.synced
+    if not parts.catalogue.freshness.synced:
+        return True
+    await parts.look()
+    return False
 
 
 def page_data(page: Page[Any], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
