@@ -17,16 +17,21 @@ HEAD_BYTES: Final = 32 * 1024
 HEAD_SECONDS: Final = 15.0
 
 
+GOODBYE_SECONDS: Final = 1.0
+"""How long a caller may take to end a connection of TLS that was ended here; asyncio gives 30."""
+
+
 class Connection(H11Protocol):
     """One connection."""
 
     _head_timer: asyncio.TimerHandle | None = None
+    _goodbye_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Take it, or, where there are too many, end it."""
         super().connection_made(transport)
         if len(self.connections) > MOST:
-            transport.close()
+            transport.abort()
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
@@ -34,19 +39,37 @@ class Connection(H11Protocol):
         super().data_received(data)
         if self.conn.their_state is h11.IDLE:
             self._expect_head()
-        else:
-            self._forget_timer()
+        elif self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or see the connection end."""
+        super().on_response_complete()
+        self._see_it_end()
+
+    def shutdown(self) -> None:
+        """End it, or have it end after the request that runs."""
+        super().shutdown()
+        self._see_it_end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
-        self._forget_timer()
+        for timer in (self._head_timer, self._goodbye_timer):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
     def _expect_head(self) -> None:
         if self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
-    def _forget_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def _see_it_end(self) -> None:
+        if self.transport.is_closing():
+            self._goodbye_timer = self.loop.call_later(GOODBYE_SECONDS, self._hang_up)
+
+    def _hang_up(self) -> None:
+        if self.transport.get_write_buffer_size():
+            self._see_it_end()  # a slow reader, not one who has gone
+        else:
+            self.transport.abort()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from starlette.requests import Request
 
@@ -13,6 +14,7 @@ from modelfleet.adapters.query_api.audit import Audit
 from modelfleet.adapters.query_api.bounds import Rates, address_of
 from modelfleet.adapters.query_api.nonces import Nonces
 from modelfleet.adapters.query_api.settings import Settings
+from modelfleet.errors import ClusterError, UnavailableError
 
 if TYPE_CHECKING:
     from modelfleet.agentrun.paging import Pages
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from modelfleet.fleet import Fleet
 
 T = TypeVar("T")
+
+LOOK_SECONDS: Final = 2.0
+"""How long what was just done may take to be heard of: many times what it takes."""
 
 
 @dataclass
@@ -83,6 +88,34 @@ class Parts:
         """Whether the API server tells of changes as they happen; if not, do not wait for it."""
         freshness = self.catalogue.freshness
         return freshness.synced and freshness.age_seconds == 0
+
+    async def look(self) -> bool:
+        """Take in what happened before this call; return whether that could be known in a moment.
+
+        If not, the API server is away, and everybody is answered as last heard of.
+        """
+        if not self.is_current:
+            return False
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self.catalogue.fresh()
+        except (TimeoutError, ClusterError):
+            return False
+        return True
+
+    async def require_api_server(self) -> None:
+        """Return where a write can be begun.
+
+        Raises:
+            UnavailableError: the API server is away: nothing was written.
+        """
+        if not await self.look():
+            raise UnavailableError(
+                "the cluster",
+                "its API server does not answer at the moment",
+                status=503,
+                hint="Nothing was written. Try again later.",
+            )
 
     def one(self, make: Callable[[Parts], T]) -> T:
         """Return the one of what a single API keeps for itself, made on first use."""
