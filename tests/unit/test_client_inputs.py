@@ -77,9 +77,17 @@ def test_a_list_input_says_which_page_and_of_what() -> None:
 
 
 def test_a_field_that_is_unknown_is_refused_and_never_dropped() -> None:
-    unknown: dict[str, Any] = {"model_service_nam": "a"}
-    with pytest.raises(ValidationError, match="model_service_nam"):
+    unknown: dict[str, Any] = {
+        "model_service_nam": "hush",
+        "provider_settings": {"apiKy": "hush", "base_url": 1},
+    }
+    with pytest.raises(ValidationError) as caught:
         ModelServiceCreateInput(**unknown)
+    told = {".".join(map(str, each["loc"])): each["msg"] for each in caught.value.errors()}
+    assert told["model_service_nam"] == "unknown field; did you mean model_service_name?"
+    assert told["provider_settings.apiKy"] == "unknown field; did you mean api_key?"
+    assert told["provider_settings.base_url"] == "Input should be a valid string"
+    assert "hush" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("kind", "cls"), [(SERVICE, ModelService), (PROXY, ModelProxy)])

@@ -8,11 +8,20 @@ stand last and are those of the spec, in the spec's own form. What a call takes 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from modelfleet.agentrun.names import ModelType, NetworkMode, ProxyMode, Status
 from modelfleet.spec.refused import snake_case
@@ -50,10 +59,30 @@ class Shape(BaseModel):
         protected_namespaces=(),
     )
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _say_what_was_meant(cls, value: Any, make: ModelWrapValidatorHandler[Self]) -> Self:
+        """Say which field an unknown one is like; its value may be a secret, and is not shown."""
+        try:
+            return make(value)
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_input=False)
+            lines = [_line(each, known=cls.model_fields) for each in details]
+            raise ValidationError.from_exception_data(error.title, lines, hide_input=True) from None
+
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Yield what is shown of each field: of secrets in the spec's form, their names only."""
         for name, value in super().__repr_args__():
             yield name, _shown(value)
+
+
+def _line(detail: ErrorDetails, *, known: Iterable[str]) -> InitErrorDetails:
+    kind, told, at = detail["type"], detail["msg"], detail["loc"]
+    if kind == "extra_forbidden" and len(at) == 1:
+        kind, told = "unknown_field", "unknown field"
+        if near := difflib.get_close_matches(str(at[0]), known, n=1):
+            told += f"; did you mean {near[0]}?"
+    return InitErrorDetails(type=PydanticCustomError(kind, told), loc=at, input=None)
 
 
 class ProviderSettings(Shape):
