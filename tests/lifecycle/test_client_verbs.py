@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rights import least_kubeconfig
 from sdk import Do, async_form, config_of, external, hosted, proxy, sync_form
 
 from modelfleet.client import (
@@ -24,6 +25,7 @@ from modelfleet.client import (
     Status,
 )
 from modelfleet.errors import AlreadyExistsError, NotFoundError
+from modelfleet.local import Plane
 from modelfleet.local.api import Api
 
 
@@ -235,6 +237,43 @@ def test_a_config_of_one_call_is_laid_over_that_of_the_client(do: Do, config: Co
     client = ModelClient(Config(namespace="nowhere", kubeconfig="/nowhere"))
     made = do(client, "create", external(), config)
     assert made.namespace == config.get_namespace()
+
+
+def test_a_config_of_one_call_is_kept_for_later_calls_of_the_object(
+    do: Do, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ModelService.create(external(), config)
+    monkeypatch.setenv("KUBECONFIG", "/nowhere")
+    by_hand = ModelService(model_service_name="qwen")
+    do(by_hand, "refresh", config)
+    assert do(by_hand, "refresh").status == Status.READY
+
+
+@pytest.fixture(scope="module")
+def powerless(plane: Plane, plane_api: Api, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The kubeconfig of somebody who may look at namespaces, and at nothing in them."""
+    rule = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list"]}
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "powerless"},
+        "rules": [rule],
+    }
+    folder = tmp_path_factory.mktemp("powerless")
+    return least_kubeconfig(plane, plane_api, folder, user="powerless", role=role)
+
+
+@pytest.mark.parametrize("verb", ["get", "delete"])
+@pytest.mark.parametrize("backend_type", [None, *BackendType])
+def test_a_lack_of_rights_is_never_taken_for_a_lack_of_the_resource(
+    do: Do, config: Config, powerless: Path, verb: str, backend_type: BackendType | None
+) -> None:
+    ModelService.create(external(), config)
+    client = ModelClient(config_of(powerless, config.get_namespace()))
+    with pytest.raises(ClientError) as caught:
+        do(client, verb, "qwen", backend_type)
+    assert caught.value.status_code == 403
+    assert ModelService.get_by_name("qwen", config).status == Status.READY
 
 
 def test_a_hosted_service_is_creating_when_its_create_returns(do: Do, config: Config) -> None:
