@@ -520,6 +520,20 @@ def test_a_service_that_is_named_is_declared_with_what_is_known_of_it(
     assert told["routes"]["chat"]["targets"] == [{"service": "qwen"}]
 
 
+@pytest.mark.parametrize("declared", [pytest.param(row[1], id=row[0]) for row in SERVICES])
+def test_what_was_told_of_a_proxy_changes_nothing_while_its_services_are_as_they_were(
+    declared: dict[str, Any],
+) -> None:
+    entry = entry_of(declared, kind=SERVICE)
+    fields = {
+        "model_proxy_name": "gw",
+        "routes": {"a": route("qwen", {"service": "qwen", "model_name": "m", "weight": 2})},
+    }
+    before = declaration_of(fields, kind=PROXY, scope=SCOPE, referred=lambda _: entry)
+    told = updatable(told_of(before, kind=PROXY), kind=PROXY)
+    assert changed(before, told, kind=PROXY, referred=lambda _: entry) == before
+
+
 def test_a_service_of_another_namespace_is_told_with_it() -> None:
     entry = entry_of(hosted(RUNS, namespace="other"), kind=SERVICE)
     fields = {"model_proxy_name": "gw", "routes": {"chat": route("other/qwen")}}
@@ -576,6 +590,14 @@ def test_a_service_that_is_gone_stays_what_it_was_while_nothing_else_is_said() -
 
 # -- refusals ------------------------------------------------------------------------------------
 
+
+def nested(depth: int) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for _ in range(depth):
+        tree = {"a": [tree]}
+    return tree
+
+
 REFUSALS: list[tuple[str, bool, dict[str, Any], list[str]]] = [
     # kind, whether it is an update, the body, what is said
     (SERVICE, False, {"modelServiceNam": "x"}, ["modelServiceNam: unknown field; did you mean"]),
@@ -621,6 +643,22 @@ REFUSALS: list[tuple[str, bool, dict[str, Any], list[str]]] = [
         ["deployment.env.A-B: must be the name"],
     ),
     (SERVICE, False, {"replicas": 2}, ["replicas: is a field of the deployment"]),
+    (SERVICE, False, {"tags": {1: "x"}}, ["tags: has a name that is no text"]),
+    (SERVICE, False, {"\ud800": 1}, ["has a name that is no text"]),
+    (SERVICE, False, {"description": "\ud800"}, ["description: must be text"]),
+    (
+        SERVICE,
+        True,
+        {"deployment": {"affinity": {"a": [float("inf")]}}},
+        ["deployment.affinity.a[0]: must be a finite number"],
+    ),
+    (
+        SERVICE,
+        True,
+        {"deployment": {"podOverrides": nested(5_000)}},
+        ["deployment: is nested more than 64 levels deep"],
+    ),
+    (PROXY, True, nested(5_000), ["a: is nested more than 64 levels deep"]),
     (SERVICE, False, {"namespace": "x"}, ["namespace: is that of the caller"]),
     (SERVICE, False, {"wait": {}}, ["wait: is for pulumi up"]),
     (SERVICE, True, {"adopt": True}, ["adopt: is for create"]),

@@ -5,6 +5,7 @@ Entries are rendered, recorded and read again, so that what is told is what a cl
 
 from __future__ import annotations
 
+import copy
 import json
 from datetime import datetime
 from typing import Any
@@ -106,6 +107,23 @@ def test_a_proxy_is_told_as_agentrun_tells_it() -> None:
 def test_every_field_of_the_table_is_told_and_no_other(kind: str) -> None:
     entry = entry_of(external() if kind == SERVICE else proxy(), kind=kind)
     assert list(fields_of(entry)) == list(FIELDS[kind])
+
+
+def test_what_is_told_is_the_callers_to_change() -> None:
+    declared = hosted(
+        {**RUNS, "env": {"A": "1"}},
+        tags={"a": "b"},
+        model_info_configs=[{"model_name": "m", "model_properties": {"context_size": 1}}],
+    )
+    entry = entry_of(declared, kind=SERVICE)
+    before = copy.deepcopy(fields_of(entry))
+    told = fields_of(entry)
+    told["deployment"]["env"]["A"] = "2"
+    told["tags"].clear()
+    told["network_configuration"]["allow_from"].append({})
+    told["model_info_configs"][0]["model_properties"]["context_size"] = 2
+    told["provider_settings"]["model_names"].clear()
+    assert fields_of(entry) == before
 
 
 def test_times_are_read_by_the_format_of_agentruns_own_tests() -> None:

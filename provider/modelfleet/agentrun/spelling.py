@@ -18,6 +18,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
 from modelfleet.agentrun.fields import FIELDS, ResourceField, Source
+from modelfleet.agentrun.sendable import unsendable
 from modelfleet.errors import Problem
 from modelfleet.resource_types import type_of
 from modelfleet.spec.known import shape_of
@@ -41,6 +42,9 @@ class Reading:
 
     def read(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields of ``body``; one that is refused is left out, and a problem."""
+        self.problems += unsendable(body)
+        if self.problems:
+            return {}
         taken = {each.name: each for each in self._fields.values() if self._takes(each)}
         found: dict[str, Any] = {}
         parts = _parts(self._model)

@@ -6,6 +6,7 @@ stood nothing is told.
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -111,13 +112,16 @@ def of_proxy_mode(declaration: Mapping[str, Any]) -> str:
 
 
 def _declared(declaration: Mapping[str, Any], name: str, *, model: type[BaseModel]) -> Any:
-    """Return the value of a field, a part of it that is not declared as the spec has it."""
+    """Return the value of a field, a part of it that is not declared as the spec has it.
+
+    Whoever is told may change what they get.
+    """
     value, default = declaration.get(name), _default(model, name)
     if isinstance(default, Mapping):
-        return merged(default, value or {})
-    if value is None:
-        return list(default) if isinstance(default, tuple) else default
-    return value
+        value = merged(default, value or {})
+    elif value is None:
+        value = list(default) if isinstance(default, tuple) else default
+    return copy.deepcopy(value)
 
 
 @functools.cache
