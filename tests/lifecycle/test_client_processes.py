@@ -92,7 +92,7 @@ def test_a_close_ends_no_call_of_others(own: Config) -> None:
 
 
 PROGRAM = """
-import asyncio, os, sys, threading
+import asyncio, os, signal, sys, threading
 from modelfleet.client import Config, ModelService, ModelServiceCreateInput, ProviderSettings
 
 config = Config(namespace=os.environ["SPACE"])
@@ -114,7 +114,7 @@ def wait():
         pass
 threading.Thread(target=wait, daemon=True).start()
 assert seen.wait(30)
-FORK
+THEN
 print(service.status)
 """
 
@@ -127,13 +127,22 @@ assert os.waitpid(child, 0)[1] == 0
 """
 
 
-@pytest.mark.parametrize("fork", ["", FORK], ids=["alone", "forked"])
+INTERRUPT = """
+interrupt = lambda _: os.kill(os.getpid(), signal.SIGINT)
+try:
+    pending.wait_until_ready_or_failed(interrupt, timeout_seconds=600)
+except KeyboardInterrupt:
+    pending.refresh()
+"""
+
+
+@pytest.mark.parametrize("then", ["", FORK, INTERRUPT], ids=["alone", "forked", "interrupted"])
 def test_a_program_ends_by_itself_whatever_is_still_open(
-    fleet_kubeconfig: Path, namespace: str, fork: str
+    fleet_kubeconfig: Path, namespace: str, then: str
 ) -> None:
     environment = {**os.environ, "KUBECONFIG": str(fleet_kubeconfig), "SPACE": namespace}
     done = subprocess.run(
-        [*PYTHON, "-c", PROGRAM.replace("FORK", fork)],
+        [*PYTHON, "-c", PROGRAM.replace("THEN", then)],
         capture_output=True,
         text=True,
         check=False,
