@@ -6,13 +6,14 @@ Dimensions: every declaration x what is sent; and callers' keys over rotations, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from agentrun_entries import entry_of
-from declarations import declarations
+from declarations import declarations, hosted, paths_in, replaced
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from proxy_declarations import SECRET, proxy, route, valid_proxies
@@ -123,6 +124,29 @@ def test_a_problem_is_told_together_with_what_cannot_be_changed() -> None:
         changed(record, live, {"namespace": "other", "description": "x" * 5000})
     assert [each.path for each in caught.value.problems] == ["description", "namespace"]
     assert caught.value.subject == "ModelService other/qwen"
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=4,
+)
+
+
+@pytest.mark.parametrize("of", [MODEL_SERVICE, MODEL_PROXY], ids=lambda each: each.kind)
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_sent_is_taken_or_told_to_be_wrong(of: ResourceType, data: Any) -> None:
+    declared = {
+        MODEL_SERVICE.kind: hosted({"secret_env": {"TOKEN": "hush"}, "gpu": {}}),
+        MODEL_PROXY.kind: proxy(api_keys={"ci": {"key": SECRET}, "team": {"generate": {}}}),
+    }[of.kind]
+    _, record, live = created(declared, of=of)
+    path = data.draw(st.sampled_from(sorted(paths_in(record.spec), key=str)))
+    kept = kept_secrets_in(live, spec=of.model.model_validate(record.spec))
+    sent = replaced(record.spec, path, data.draw(JUNK))
+    with suppress(SpecError):
+        change_of(record, sent, kept=kept, scope=SCOPE)
 
 
 # -- callers' keys

@@ -131,8 +131,14 @@ def lost_secrets(declaration: Mapping[str, Any], kept: KeptSecrets) -> Iterator[
 
 def kept_key_names(declaration: Mapping[str, Any]) -> list[str]:
     """Return the names of the declared keys that a declaration only says to be there."""
-    keys = declaration.get("api_keys") or {}
-    return [name for name, each in keys.items() if (each or {}).get("key") == EMPTY]
+    keys = map_at(declaration, ("api_keys",))
+    return [name for name in keys if map_at(keys, (name,)).get("key") == EMPTY]
+
+
+def map_at(tree: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    """Return the map at ``path`` of a declaration that may be wrong; empty where there is none."""
+    found = value_in(tree, path)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _keys(text: str | None, spec: ModelProxySpec) -> KeyEntries:
@@ -152,6 +158,6 @@ def _emptied(declaration: Mapping[str, Any]) -> Iterator[Path]:
     """Yield the paths of secrets whose value a declaration does not hold, callers' keys aside."""
     if value_in(declaration, _API_KEY) == EMPTY:
         yield _API_KEY
-    for name, value in (value_in(declaration, _SECRET_ENV) or {}).items():
+    for name, value in map_at(declaration, _SECRET_ENV).items():
         if value == EMPTY:
             yield (*_SECRET_ENV, name)

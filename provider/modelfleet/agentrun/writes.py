@@ -7,7 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from modelfleet.agentrun.kept_secrets import KeptSecrets, kept_key_names, lost_secrets, with_kept
+from modelfleet.agentrun.kept_secrets import (
+    KeptSecrets,
+    kept_key_names,
+    lost_secrets,
+    map_at,
+    with_kept,
+)
 from modelfleet.agentrun.proxy_keys import ProxyKeys, proxy_keys_of
 from modelfleet.agentrun.scope import Scope
 from modelfleet.cluster.records import Record
@@ -20,7 +26,7 @@ from modelfleet.render.record_spec import EMPTY
 from modelfleet.resource_types import ResourceSpec, ResourceType, type_of
 from modelfleet.spec.fields import ChangeClass
 from modelfleet.spec.proxy import ModelProxySpec
-from modelfleet.spec.tree import Path, pruned, with_values
+from modelfleet.spec.tree import Path, dotted, pruned, with_values
 
 _FIXED: Final = "is fixed once the resource is made; delete it, and create it anew"
 _HOSTED: Final = (
@@ -116,7 +122,7 @@ def _without_engine_of(
     before: Mapping[str, Any], declaration: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     """Return ``declaration`` without the version that was fixed for another engine than its own."""
-    was, is_to_be = (tree.get("deployment") or {} for tree in (before, declaration))
+    was, is_to_be = (map_at(tree, ("deployment",)) for tree in (before, declaration))
     is_same_engine = was.get("runtime") == is_to_be.get("runtime")
     if is_same_engine or was.get("runtime_version") != is_to_be.get("runtime_version"):
         return declaration
@@ -127,12 +133,13 @@ def _same_keys(declaration: Mapping[str, Any], kept: KeptSecrets) -> Iterator[Pr
     """Yield a problem for each key that is sent, and is one that another caller has."""
     staying = set(kept_key_names(declaration))
     known = {entry.sha256: entry.name for entry in kept.keys if entry.name in staying}
-    for name, each in (declaration.get("api_keys") or {}).items():
-        key = (each or {}).get("key")
+    keys = map_at(declaration, ("api_keys",))
+    for name in keys:
+        key = map_at(keys, (name,)).get("key")
         other = known.get(sha256_of(key)) if isinstance(key, str) else None
         if other is not None:
             told = f"is the same key as that of {other}; give each caller its own"
-            yield Problem(f"api_keys.{name}.key", told)
+            yield Problem(dotted(("api_keys", name, "key")), told)
 
 
 def _replacements(
