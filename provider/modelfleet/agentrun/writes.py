@@ -89,7 +89,7 @@ def change_of(
     problems = [
         *lost_secrets(after, kept),
         *planned.problems,
-        *_same_keys(after, kept),
+        *(() if planned.problems else _same_keys(after, kept)),
         *_replacements(before, planned.inputs, of=of),
     ]
     _refuse(problems, after, of=of)
