@@ -26,12 +26,14 @@ from modelfleet.agentrun.declared import (
 )
 from modelfleet.agentrun.fields import FIELDS
 from modelfleet.agentrun.scope import Scope
+from modelfleet.agentrun.spelling import steps_of
 from modelfleet.agentrun.told import told_of, wire_of
 from modelfleet.catalogue import Entry
 from modelfleet.errors import SpecError
 from modelfleet.plan import plan
 from modelfleet.resource_types import TYPES, type_of
 from modelfleet.spec.merge import merged
+from modelfleet.spec.tree import dotted
 
 SERVICE, PROXY = "ModelService", "ModelProxy"
 SCOPE = Scope(namespace="models", cluster="gpu-west")
@@ -789,6 +791,22 @@ def test_any_body_is_read_or_refused_with_paths(kind: str, body: dict[str, Any])
             {} if update else fields, kind=kind, scope=SCOPE, referred=nobody
         )
         plan(declaration, of=type_of(kind))
+
+
+@given(
+    st.lists(
+        st.integers(0, 9) | st.text(max_size=8).filter(lambda key: '"]' not in key), max_size=5
+    )
+)
+def test_a_path_can_be_read_as_it_is_told(steps: list[str | int]) -> None:
+    assert steps_of(dotted(tuple(steps))) == tuple(steps)
+
+
+def test_a_key_that_is_no_name_is_cleared_by_null() -> None:
+    odd = ("", "a.b", "c/d", 'e"f', "[0]", "g\nh")
+    before = merged(SPOKEN, {"tags": dict.fromkeys(odd, "x")})
+    fields = snake_fields({"tags": dict.fromkeys(odd)}, kind=SERVICE, update=True)
+    assert changed(before, fields, *cleared_by(fields)) == SPOKEN
 
 
 def test_paths_are_told_as_they_are_written_on_the_wire() -> None:

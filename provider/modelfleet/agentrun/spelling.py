@@ -27,7 +27,7 @@ from modelfleet.spec.tree import Path, dotted
 from modelfleet.spec.validation import reason_in_words
 
 _UNKNOWN: Final = "unknown field"
-_STEP: Final = re.compile(r'\[(\d+)\]|\["([^"]*)"\]|([^.\[\]]+)')
+_STEP: Final = re.compile(r'\[(\d+)\]|\["(.*?)"\]|([^.\[\]]+)', re.DOTALL)
 
 
 class Reading:
@@ -167,7 +167,9 @@ def wire_path(path: str, *, kind: str) -> str:
 def steps_of(path: str) -> Path:
     """Return the steps of a dotted ``path``, as :func:`dotted` writes one."""
     steps = (match.groups() for match in _STEP.finditer(path))
-    return tuple(int(at) if at is not None else key or name for at, key, name in steps)
+    return tuple(
+        int(at) if at is not None else name if key is None else key for at, key, name in steps
+    )
 
 
 def _camel(value: Any, annotation: Any) -> Any:
