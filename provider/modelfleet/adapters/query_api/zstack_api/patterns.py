@@ -23,19 +23,20 @@ def like(pattern: str) -> Matches:
     if not rest:
         return lambda text: first.fullmatch(text) is not None
     *middle, last = rest
-    least, last_length = sum(map(len, pieces)), len(pieces[-1])
+    lengths = [len(piece) for piece in pieces]
+    least, begin_length, end_length = sum(lengths), lengths[0], lengths[-1]
     between = [piece for piece in middle if piece.pattern]
 
     def matches(text: str) -> bool:
-        if len(text) < least or (begun := first.match(text)) is None:
+        if len(text) < least or (begin_length and first.match(text) is None):
             return False
-        at, end = begun.end(), len(text) - last_length
+        at, end = begin_length, len(text) - end_length
         for piece in between:
             found = piece.search(text, at, end)
             if found is None:
                 return False
             at = found.end()
-        return last.fullmatch(text, end) is not None
+        return not end_length or last.match(text, end) is not None
 
     return matches
 
