@@ -62,7 +62,7 @@ def test_an_update_can_be_waited_for_as_a_creation_can(do: Do, config: Config) -
     service = ModelService.create(hosted(), config)
     service.wait_until_ready_or_failed(timeout_seconds=60)
     do(service, "update", ModelServiceUpdateInput(deployment={"env": {"A": "1"}}))
-    assert service.status == Status.UPDATING
+    assert service.status in (Status.UPDATING, Status.READY), "its pod may have been fast"
     do(service, "wait_until_ready_or_failed", timeout_seconds=60)
     assert service.status == Status.READY
     assert service.deployment is not None

@@ -134,4 +134,5 @@ def _forget() -> None:
     atexit.unregister(_end)
 
 
-os.register_at_fork(after_in_child=_forget)
+if hasattr(os, "register_at_fork"):  # nothing forks on Windows
+    os.register_at_fork(after_in_child=_forget)
