@@ -14,12 +14,20 @@ from rich.console import Console
 from benchmarks.core import RAW_AVAILABLE, measure_core, warm_up
 from benchmarks.first_answer import measure_first_answer
 from benchmarks.gateway import measure_gateway
-from benchmarks.gateway_figures import Figure, markdown_of, rows_of
+from benchmarks.gateway_figures import Figure, rows_of
+from benchmarks.gateway_figures import markdown_of as gateway_table
 from benchmarks.gateway_places import cores_among, usable_cores
 from benchmarks.lifecycle import LISTS, UP, measure_lifecycle
 from benchmarks.machine import libraries, machine
 from benchmarks.querying import measure_querying
-from benchmarks.results import Row, beside_both, compared_across_sizes, document, table_of
+from benchmarks.results import (
+    Row,
+    beside_both,
+    compared_across_sizes,
+    document,
+    markdown_of,
+    table_of,
+)
 from benchmarks.site import Site, open_site
 from modelfleet.errors import ModelFleetError
 from modelfleet.local.pods.requirements import lacking
@@ -71,7 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if QUERYING in options.only:
             with open_site(options.state, console=console, keep=options.keep) as site:
                 versions |= site.versions()
-                rows.extend(measure_querying(site))
+                answered = list(measure_querying(site))
+            rows.extend(answered)
+            _write(markdown_of(answered, machine=on), to=options.state.with_name("querying.md"))
         if GATEWAY in options.only:
             versions["litellm"] = DEFAULT_LITELLM_VERSION
             folder = options.state.with_name(f"{options.state.name}-gateway")
@@ -107,7 +117,10 @@ def _show(
 ) -> None:
     """Print the figures of the gateway, and write them, as docs/benchmarks.md has them."""
     cores = str(cores_among(usable_cores()))
-    text = markdown_of(figures, machine=machine, versions=versions, cores=cores)
+    _write(gateway_table(figures, machine=machine, versions=versions, cores=cores), to=to)
+
+
+def _write(text: str, *, to: Path) -> None:
     to.write_text(f"{text}\n")
     print(f"\n{text}\n")
 

@@ -110,6 +110,23 @@ def table_of(rows: Sequence[Row]) -> Table:
     return table
 
 
+def markdown_of(rows: Sequence[Row], *, machine: Mapping[str, Any]) -> str:
+    """Return the rows as docs/benchmarks.md has them."""
+    lines = [
+        f"{machine['cores']} cores ({machine['processor']}); load before: {machine['load_before']}.",
+        "",
+        "| | size | | beside | promised |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        ratio = "" if row.ratio is None else f"{row.ratio:.2f} ×"
+        unit = "×" if row.baseline else row.unit
+        limit = "" if row.limit is None else f"≤ {row.limit:g} {unit}"
+        value = _amount(row.value, row.unit)
+        lines.append(f"| {row.name} | {row.size:,} | {value} | {ratio} | {limit} |")
+    return "\n".join(lines)
+
+
 def _amount(amount: float | None, unit: str) -> str:
     if amount is None:
         return ""
