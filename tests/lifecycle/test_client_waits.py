@@ -98,7 +98,7 @@ def test_looks_cost_no_requests(do: Do, config: Config) -> None:
     seen: list[Any] = []
     with pytest.raises(TimeoutError):
         do(service, "wait_until_ready_or_failed", seen.append, 0.05, 1)
-    assert len(seen) >= 10
+    assert len(seen) >= 3
     # What other tests left behind may still cost the watches a request or two.
     assert run(_requests(config)) - before <= 5
 
