@@ -9,6 +9,8 @@ from typing import Any
 
 from rich.table import Table
 
+_TIMES = "\u00d7"
+
 
 @dataclass(frozen=True)
 class Row:
@@ -112,15 +114,16 @@ def table_of(rows: Sequence[Row]) -> Table:
 
 def markdown_of(rows: Sequence[Row], *, machine: Mapping[str, Any]) -> str:
     """Return the rows as docs/benchmarks.md has them."""
+    where = f"{machine['cores']} cores ({machine['processor']})"
     lines = [
-        f"{machine['cores']} cores ({machine['processor']}); load before: {machine['load_before']}.",
+        f"{where}; load before: {machine['load_before']}.",
         "",
         "| | size | | beside | promised |",
         "|---|---|---|---|---|",
     ]
     for row in rows:
-        ratio = "" if row.ratio is None else f"{row.ratio:.2f} ×"
-        unit = "×" if row.baseline else row.unit
+        ratio = "" if row.ratio is None else f"{row.ratio:.2f} {_TIMES}"
+        unit = _TIMES if row.baseline else row.unit
         limit = "" if row.limit is None else f"≤ {row.limit:g} {unit}"
         value = _amount(row.value, row.unit)
         lines.append(f"| {row.name} | {row.size:,} | {value} | {ratio} | {limit} |")
