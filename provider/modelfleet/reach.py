@@ -53,6 +53,9 @@ BASE_PATH: Final = "/v1"
 
 _CHATS: Final = str(ModelType.LLM)
 
+_KEY_VARIABLES: Final = ("VLLM_API_KEY", "LLAMA_API_KEY", "API_KEY")
+"""By which engines are told, in ``deployment.secret_env``, the key that callers need."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -173,9 +176,16 @@ def _served(primary: Object, service: Service, spec: Mapping[str, Any]) -> Targe
         model_type=str(spec.get("model_type") or _CHATS),
         models=models,
         model=next(iter(models), None),
-        credential_name=spec.get("credential_name"),
+        credential_name=spec.get("credential_name") or _engines_key(service.name, spec),
         primary=primary,
     )
+
+
+def _engines_key(name: str, spec: Mapping[str, Any]) -> str | None:
+    """Return where the key is kept that an engine was told to ask for, None where it was not."""
+    told = (spec.get("deployment") or {}).get("secret_env") or {}
+    variable = next((each for each in _KEY_VARIABLES if each in told), None)
+    return None if variable is None else f"{labels.env_secret_name(name)}/{variable}"
 
 
 def _proxy(primary: Object, service: Service) -> Target:

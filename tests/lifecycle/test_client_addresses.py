@@ -19,7 +19,7 @@ import openai
 import pytest
 import pytest_asyncio
 from fleets import behaving, desired, hosted
-from forwarding import ECHO, ENGINE, Forwarding
+from forwarding import API_KEY, ECHO, ENGINE, GUARDED_ENGINE, Forwarding
 from proxies import desired as desired_proxy
 from proxies import proxy
 from rights import least_kubeconfig, shipped_role
@@ -62,30 +62,37 @@ def resources(forwarding: Forwarding) -> None:
     secret = {"metadata": {"name": "callers"}, "stringData": {"api_key": "sk-of-all-callers-01"}}
     api.send("POST", f"/api/v1/namespaces/{NAMESPACE}/secrets", json=secret)
     accepted = {"wait": {"until": "accepted"}}
-    plain = hosted(NAMESPACE)
+    plain = {**hosted(NAMESPACE), "model_service_name": "calm"}
     declared: list[dict[str, Any]] = [
         plain,
-        {**plain, "model_service_name": "embedder", "model_type": "text-embedding"},
-        {**hosted(NAMESPACE, {"runtime": engine(ECHO)}), "model_service_name": "echo"},
-        {**plain, "model_service_name": "passing"},
-        {**plain, "model_service_name": "public"},
-        {**plain, "model_service_name": "closed"},
-        {**hosted(NAMESPACE, {"replicas": 0}), "model_service_name": "stopped"},
+        {**plain, "model_service_name": "measurer", "model_type": "text-embedding"},
+        {**hosted(NAMESPACE, {"runtime": engine(ECHO)}), "model_service_name": "echoing"},
+        {**plain, "model_service_name": "passing-by"},
+        {
+            **hosted(
+                NAMESPACE,
+                {"runtime": engine(GUARDED_ENGINE), "secret_env": {"VLLM_API_KEY": API_KEY}},
+            ),
+            "model_service_name": "with-key",
+        },
+        {**plain, "model_service_name": "in-public"},
+        {**plain, "model_service_name": "closing"},
+        {**hosted(NAMESPACE, {"replicas": 0}), "model_service_name": "asleep"},
         {
             **hosted(NAMESPACE, behaving("crash-loop")),
-            "model_service_name": "broken",
+            "model_service_name": "crashed",
             **accepted,
         },
     ]
-    chats = {"targets": [{"service": "qwen"}]}
-    embeds = {"targets": [{"service": "embedder"}], "model_type": "text-embedding"}
+    chats = {"targets": [{"service": "calm"}]}
+    embeds = {"targets": [{"service": "measurer"}], "model_type": "text-embedding"}
     endpoint = {"base_url": "https://up.example.com/v1", "model_names": ["gpt-x", "gpt-y"]}
     proxies = [
-        proxy(NAMESPACE, model_proxy_name="front", routes={"chat": chats, "vectors": embeds}),
-        proxy(NAMESPACE, model_proxy_name="twofold", routes={"first": chats, "second": chats}),
-        proxy(NAMESPACE, model_proxy_name="guarded", credential_name="callers"),
+        proxy(NAMESPACE, model_proxy_name="hall", routes={"chat": chats, "vectors": embeds}),
+        proxy(NAMESPACE, model_proxy_name="fork", routes={"first": chats, "second": chats}),
+        proxy(NAMESPACE, model_proxy_name="locked", credential_name="callers"),
         {
-            **proxy(NAMESPACE, model_proxy_name="single"),
+            **proxy(NAMESPACE, model_proxy_name="lone"),
             "routes": {},
             "workspace_id": "team",
             "proxy_config": {"endpoints": [endpoint]},
@@ -98,7 +105,7 @@ def resources(forwarding: Forwarding) -> None:
             await asyncio.gather(*(fleet.apply(desired(each)) for each in declared))
             proxied = (desired_proxy({**each, **accepted}) for each in proxies)
             await asyncio.gather(*map(fleet.apply, proxied))
-            for name in ("front", "twofold"):
+            for name in ("hall", "fork"):
                 await until_served(fleet.client, name, kind="ModelProxy")
         finally:
             await fleet.aclose()
@@ -154,7 +161,7 @@ def stub(running_stub: Stub) -> Stub:
     return running_stub
 
 
-def service(config: Config, name: str = "qwen") -> ModelService:
+def service(config: Config, name: str = "calm") -> ModelService:
     return ModelService(model_service_name=name).set_config(config)
 
 
@@ -188,12 +195,12 @@ def kill_pods(forwarding: Forwarding, name: str) -> None:
 
 
 def test_from_outside_a_port_forward_is_made_on_demand_and_shared(config: Config) -> None:
-    qwen = service(config)
-    assert said(qwen) == "user hello qwen"
-    info = qwen.model_info()
+    calm = service(config)
+    assert said(calm) == "user hello calm"
+    info = calm.model_info()
     assert (info.base_url or "").startswith("http://127.0.0.1:")
     assert info.address == (
-        "a port-forward, as no Ingress of namespace calls leads to Service calls/qwen"
+        "a port-forward, as no Ingress of namespace calls leads to Service calls/calm"
     )
 
     def asked_anew(_: int) -> tuple[str | None, str | None]:
@@ -201,25 +208,25 @@ def test_from_outside_a_port_forward_is_made_on_demand_and_shared(config: Config
         return said(another), another.model_info().base_url
 
     with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(asked_anew, range(32))) == {("user hello qwen", info.base_url)}
+        assert set(pool.map(asked_anew, range(32))) == {("user hello calm", info.base_url)}
 
 
 def test_a_gateway_is_reached_the_same_way_by_its_own_kind(config: Config) -> None:
-    assert said(gateway(config, "front")) == "user hello chat"
-    assert said(gateway(config, "twofold"), "second") == "user hello second"
+    assert said(gateway(config, "hall")) == "user hello chat"
+    assert said(gateway(config, "fork"), "second") == "user hello second"
 
 
 async def test_a_standing_port_leads_to_the_pods_there_are(
     client: Client, forwarding: Forwarding
 ) -> None:
-    target = await target_of(client, Address("echo", namespace=NAMESPACE))
+    target = await target_of(client, Address("echoing", namespace=NAMESPACE))
     port = StandingPort(client, target)
     await port.open()
     try:
         for _ in range(2):
             assert await echoed(port) == b"hello"
             killed = {pod["metadata"]["uid"] for pod in await serving_pods(client, target)}
-            kill_pods(forwarding, "echo")
+            kill_pods(forwarding, "echoing")
             async with asyncio.timeout(60):
                 while await uids(client, port) & killed:  # noqa: ASYNC110 - a cluster, not a task
                     await asyncio.sleep(0.05)
@@ -248,8 +255,8 @@ async def echoed(port: StandingPort) -> bytes:
 async def test_connections_are_spread_over_the_pods_in_turn(
     client: Client, forwarding: Forwarding
 ) -> None:
-    scale(forwarding, "echo", replicas=3)
-    target = await target_of(client, Address("echo", namespace=NAMESPACE))
+    scale(forwarding, "echoing", replicas=3)
+    target = await target_of(client, Address("echoing", namespace=NAMESPACE))
     async with asyncio.timeout(60):
         while len(await serving_pods(client, target)) < 3:  # noqa: ASYNC110 - a cluster
             await asyncio.sleep(0.05)
@@ -272,17 +279,17 @@ def scale(forwarding: Forwarding, name: str, *, replicas: int) -> None:
 def test_calls_go_on_when_the_pod_behind_them_has_died(
     config: Config, forwarding: Forwarding, client: Client
 ) -> None:
-    passing = service(config, "passing")
-    assert said_on_a_new_connection(passing) == "user hello passing"
+    passing = service(config, "passing-by")
+    assert said_on_a_new_connection(passing) == "user hello passing-by"
     before = passing.model_info().base_url
-    kill_pods(forwarding, "passing")
+    kill_pods(forwarding, "passing-by")
 
     async def served() -> None:
         async with connected(config) as connection:
-            await until_served(connection.fleet.client, "passing")
+            await until_served(connection.fleet.client, "passing-by")
 
     background.run(served())
-    assert said_on_a_new_connection(passing) == "user hello passing"
+    assert said_on_a_new_connection(passing) == "user hello passing-by"
     assert passing.model_info().base_url == before
 
 
@@ -303,38 +310,46 @@ def test_without_the_right_to_forward_that_is_what_is_told(
 
 def test_closing_the_client_closes_its_ports(administrators: Config) -> None:
     with ModelClient(administrators) as models:
-        qwen = models.get("qwen")
-        url = str(qwen.model_info().base_url)
-        assert said(qwen) == "user hello qwen"
+        calm = models.get("calm")
+        url = str(calm.model_info().base_url)
+        assert said(calm) == "user hello calm"
     with pytest.raises(httpx.ConnectError):
         httpx.get(url, trust_env=False)
-    assert said(qwen) == "user hello qwen"
+    assert said(calm) == "user hello calm"
 
 
 PROGRAM: Final = """
 import asyncio, sys
 from modelfleet.client import Config, ModelService
 config = Config(kubeconfig=sys.argv[1], namespace=sys.argv[2])
-qwen = ModelService(model_service_name="qwen").set_config(config)
+calm = ModelService(model_service_name="calm").set_config(config)
 hello = [{"role": "user", "content": "hello"}]
-print(qwen.completion(hello).choices[0].message.content)
-stream = qwen.completion(hello, stream=True)
+print(calm.completion(hello).choices[0].message.content)
+stream = calm.completion(hello, stream=True)
 next(stream)  # and no more of it
 async def main():
-    print((await qwen.acompletion(hello)).choices[0].message.content)
+    print((await calm.acompletion(hello)).choices[0].message.content)
 asyncio.run(main())
 """
 
 
 def test_a_program_that_closes_nothing_ends_without_a_word(kubeconfig: Path) -> None:
     ended = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", PROGRAM, str(kubeconfig), NAMESPACE],
+        [
+            sys.executable,
+            "-W",
+            "always::ResourceWarning",
+            "-c",
+            PROGRAM,
+            str(kubeconfig),
+            NAMESPACE,
+        ],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert (ended.returncode, ended.stdout) == (0, "user hello qwen\n" * 2), ended.stderr
+    assert (ended.returncode, ended.stdout) == (0, "user hello calm\n" * 2), ended.stderr
     assert ended.stderr == ""
 
 
@@ -344,8 +359,8 @@ def test_a_program_that_closes_nothing_ends_without_a_word(kubeconfig: Path) -> 
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("stopped", "calls/stopped: nobody answers, it is STOPPED. It is stopped: deployment.repl"),
-        ("broken", "calls/broken: nobody answers, it is CREAT"),
+        ("asleep", "calls/asleep: nobody answers, it is STOPPED. It is stopped: deployment.repl"),
+        ("crashed", "calls/crashed: nobody answers, it is CREAT"),
     ],
 )
 def test_who_does_not_serve_is_told_with_the_reason_and_not_as_a_connection(
@@ -360,14 +375,14 @@ def test_who_does_not_serve_is_told_with_the_reason_and_not_as_a_connection(
 def test_who_stopped_a_moment_ago_is_told_so_as_well(
     config: Config, forwarding: Forwarding
 ) -> None:
-    closed = service(config, "closed")
-    assert said_on_a_new_connection(closed) == "user hello closed"
-    scale(forwarding, "closed", replicas=0)
+    closed = service(config, "closing")
+    assert said_on_a_new_connection(closed) == "user hello closing"
+    scale(forwarding, "closing", replicas=0)
 
     async def until_gone() -> None:
         async with connected(config) as connection, asyncio.timeout(60):
             client = connection.fleet.client
-            target = await target_of(client, Address("closed", namespace=NAMESPACE))
+            target = await target_of(client, Address("closing", namespace=NAMESPACE))
             while True:
                 try:
                     await serving_pods(client, target)
@@ -387,12 +402,12 @@ def test_an_address_that_the_config_says_goes_before_all_others(
     config: Config, stub: Stub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_the_stub = Config.with_configs(config, Config(endpoint=stub.base_url.removesuffix("/v1")))
-    assert service(at_the_stub, "stopped").model_info().base_url == stub.base_url
+    assert service(at_the_stub, "asleep").model_info().base_url == stub.base_url
     service(at_the_stub).completion(HELLO)
     service(config).completion(HELLO, config=Config(endpoint=stub.base_url))
     monkeypatch.setenv("MODELFLEET_ENDPOINT", stub.base_url)
     service(config).completion(HELLO)
-    assert stub.models_called == ["qwen"] * 3
+    assert stub.models_called == ["calm"] * 3
     assert service(config).model_info().address == "the endpoint of the Config"
     monkeypatch.setenv("MODELFLEET_ENDPOINT", "models.example.com")
     with pytest.raises(HTTPError, match=r"endpoint is no address: 'models\.example\.com'"):
@@ -404,11 +419,11 @@ def test_below_a_data_endpoint_each_has_the_path_that_agentrun_gives_it(
 ) -> None:
     below = f"http://127.0.0.1:{forwarding.servers[ENGINE]}"
     at = Config.with_configs(config, Config(data_endpoint=f"{below}/"))
-    assert gateway(at, "front").model_info().base_url == f"{below}/models/front/v1"
-    assert said(gateway(at, "front")) == "user hello chat"
+    assert gateway(at, "hall").model_info().base_url == f"{below}/models/hall/v1"
+    assert said(gateway(at, "hall")) == "user hello chat"
     monkeypatch.setenv("AGENTRUN_DATA_ENDPOINT", below)
     info = service(config).model_info()
-    assert info.base_url == f"{below}/models/qwen/v1"
+    assert info.base_url == f"{below}/models/calm/v1"
     assert info.address == "the data endpoint of the Config"
 
 
@@ -417,12 +432,12 @@ async def test_inside_of_its_cluster_a_service_is_called_by_its_name(kubeconfig:
     fleet = Fleet(Client(replace(outside.access, is_own_cluster=True)))
     addresses = Addresses(fleet)
     try:
-        way = await addresses.way_to(Called("ModelService", "qwen", NAMESPACE, Config()))
-        assert (way.base_url, way.told) == (f"http://qwen.{NAMESPACE}.svc/v1", IN_ITS_CLUSTER)
-        proxied = await addresses.way_to(Called("ModelProxy", "front", NAMESPACE, Config()))
-        assert proxied.base_url == f"http://front-proxy.{NAMESPACE}.svc/v1"
+        way = await addresses.way_to(Called("ModelService", "calm", NAMESPACE, Config()))
+        assert (way.base_url, way.told) == (f"http://calm.{NAMESPACE}.svc/v1", IN_ITS_CLUSTER)
+        proxied = await addresses.way_to(Called("ModelProxy", "hall", NAMESPACE, Config()))
+        assert proxied.base_url == f"http://hall-proxy.{NAMESPACE}.svc/v1"
         with pytest.raises(NotReadyError, match="it is STOPPED"):
-            await addresses.way_to(Called("ModelService", "stopped", NAMESPACE, Config()))
+            await addresses.way_to(Called("ModelService", "asleep", NAMESPACE, Config()))
     finally:
         await addresses.aclose()
         await fleet.aclose()
@@ -435,11 +450,11 @@ IN_ITS_CLUSTER: Final = "inside of its cluster"
 def test_an_ingress_that_leads_there_is_used_once_a_controller_has_taken_it_up(
     config: Config, forwarding: Forwarding
 ) -> None:
-    backend = {"service": {"name": "public", "port": {"number": 80}}}
+    backend = {"service": {"name": "in-public", "port": {"number": 80}}}
     rule = {"path": "/", "pathType": "Prefix", "backend": backend}
     path = f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/ingresses"
     ingress = {
-        "metadata": {"name": "public"},
+        "metadata": {"name": "in-public"},
         "spec": {
             "rules": [{"host": "models.example.com", "http": {"paths": [rule]}}],
             "tls": [{"hosts": ["models.example.com"], "secretName": "certificate"}],
@@ -448,15 +463,15 @@ def test_an_ingress_that_leads_there_is_used_once_a_controller_has_taken_it_up(
     forwarding.api.send("POST", path, json=ingress)
     forwarding.api.send(
         "PATCH",
-        f"{path}/public/status",
+        f"{path}/in-public/status",
         headers={"Content-Type": "application/merge-patch+json"},
         json={"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}},
     )
-    info = service(config, "public").model_info()
+    info = service(config, "in-public").model_info()
     assert info.base_url == "https://models.example.com/v1"
     assert info.address == "an Ingress of namespace calls"
     with pytest.raises(NotReadyError):  # an Ingress would answer for it, and say nothing
-        service(config, "stopped").model_info()
+        service(config, "asleep").model_info()
 
 
 # -- models and keys -----------------------------------------------------------------------
@@ -464,27 +479,36 @@ def test_an_ingress_that_leads_there_is_used_once_a_controller_has_taken_it_up(
 
 def test_a_proxys_model_is_the_one_that_goes_before_the_others(config: Config, stub: Stub) -> None:
     at_the_stub = Config.with_configs(config, Config(endpoint=stub.base_url))
-    gateway(at_the_stub, "front").completion(HELLO)
-    gateway(at_the_stub, "front").embedding("one")
-    gateway(at_the_stub, "single").completion(HELLO)
-    gateway(at_the_stub, "single").completion(HELLO, "team/gpt-y")
+    gateway(at_the_stub, "hall").completion(HELLO)
+    gateway(at_the_stub, "hall").embedding("one")
+    gateway(at_the_stub, "lone").completion(HELLO)
+    gateway(at_the_stub, "lone").completion(HELLO, "team/gpt-y")
     assert stub.models_called == ["chat", "vectors", "team/gpt-x", "team/gpt-y"]
-    with pytest.raises(ValueError, match=r"twofold answers to several names: .* first, second"):
-        gateway(at_the_stub, "twofold").completion(HELLO)
+    with pytest.raises(ValueError, match=r"fork answers to several names: .* first, second"):
+        gateway(at_the_stub, "fork").completion(HELLO)
 
 
 def test_the_key_of_a_gateway_is_the_configs_or_that_of_its_credential(
     administrators: Config, config: Config, stub: Stub
 ) -> None:
     own = Config(endpoint=stub.base_url)
-    gateway(Config.with_configs(administrators, own), "guarded").completion(HELLO, "chat")
+    gateway(Config.with_configs(administrators, own), "locked").completion(HELLO, "chat")
     given = Config.with_configs(administrators, own, Config(api_key="sk-of-one-caller-0001"))
     assert "sk-of-one" not in repr(given)
-    gateway(given, "guarded").completion(HELLO, "chat")
+    gateway(given, "locked").completion(HELLO, "chat")
     # Who may not read the Secret has no key, and sends none.
-    gateway(Config.with_configs(config, own), "guarded").completion(HELLO, "chat")
+    gateway(Config.with_configs(config, own), "locked").completion(HELLO, "chat")
     keys = [call["headers"].get("authorization") for call in stub.calls]
     assert keys == ["Bearer sk-of-all-callers-01", "Bearer sk-of-one-caller-0001", None]
+
+
+def test_an_engine_that_asks_for_a_key_gets_the_one_it_was_told(
+    administrators: Config, config: Config
+) -> None:
+    assert said(service(administrators, "with-key")) == "user hello with-key"
+    with pytest.raises(openai.AuthenticationError):  # who may not read the Secret
+        service(config, "with-key").completion(HELLO)
+    assert service(config, "with-key").completion(HELLO, api_key=API_KEY).model == "with-key"
 
 
 def test_what_a_gateway_refuses_is_openais_own_error(config: Config) -> None:
@@ -496,7 +520,7 @@ def test_what_a_gateway_refuses_is_openais_own_error(config: Config) -> None:
     }
     for content, raised in refusals.items():
         with pytest.raises(raised):
-            gateway(config, "front").completion(
+            gateway(config, "hall").completion(
                 [{"role": "user", "content": content}], max_retries=0
             )
 
@@ -514,7 +538,7 @@ def test_the_shipped_role_grants_exactly_what_inference_asks_for(
     config = Config(kubeconfig=kubeconfig, namespace=NAMESPACE)
     said(service(config))
     with pytest.raises(NotReadyError):
-        service(config, "broken").model_info()
+        service(config, "crashed").model_info()
 
     async def requests() -> dict[str, int]:
         async with connected(config) as connection:
@@ -540,7 +564,7 @@ def test_usage_without_the_right_to_read_logs_says_so(
         forwarding.plane, forwarding.api, tmp_path, user="log-less", role=role
     )
     config = Config(kubeconfig=kubeconfig, namespace=NAMESPACE)
-    for called in (gateway(config, "front"), service(config)):
+    for called in (gateway(config, "hall"), service(config)):
         with pytest.raises(HTTPError, match="pods/log") as caught:
             called.usage()
         assert caught.value.status_code == 403
