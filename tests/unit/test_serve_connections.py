@@ -140,14 +140,14 @@ async def test_a_caller_who_does_not_hang_up_does_not_keep_a_server_from_its_end
     authority.issue_cert("localhost").configure_cert(context)
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
-    async with listening(context) as (port, server):
-        async with connected(port, ssl=trusting, server_hostname="localhost") as (reader, writer):
-            writer.write(HEAD + b"1234")
-            assert await answer(reader) == b"HTTP/1.1 200 OK"
-            writer.transport.pause_reading()  # so that its goodbye is not answered
-            server.should_exit = True
+    tls = {"ssl": trusting, "server_hostname": "localhost"}
+    async with listening(context) as (port, server), connected(port, **tls) as (reader, writer):
+        writer.write(HEAD + b"1234")
+        assert await answer(reader) == b"HTTP/1.1 200 OK"
+        writer.transport.pause_reading()  # so that its goodbye is not answered
+        server.should_exit = True
 
-            async def has_ended() -> bool:
-                return not server.server_state.connections
+        async def has_ended() -> bool:
+            return not server.server_state.connections
 
-            await until(has_ended)
+        await until(has_ended)

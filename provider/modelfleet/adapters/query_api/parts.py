@@ -83,21 +83,16 @@ class Parts:
         """All resources as last heard of: what queries are answered from."""
         return self.fleet.catalogue
 
-    @property
-    def is_current(self) -> bool:
-        """Whether the API server tells of changes as they happen; if not, do not wait for it."""
-        freshness = self.catalogue.freshness
-        return freshness.synced and freshness.age_seconds == 0
-
     async def look(self) -> bool:
-        """Take in what happened before this call; return whether that could be known in a moment.
+        """Take in what happened before this call; return whether that could be known.
 
-        If not, the API server is away, and everybody is answered as last heard of.
+        While the API server is away that is not waited for, except by who would know nothing.
         """
-        if not self.is_current:
+        freshness = self.catalogue.freshness
+        if freshness.synced and freshness.trouble:
             return False
         try:
-            async with asyncio.timeout(LOOK_SECONDS):
+            async with asyncio.timeout(LOOK_SECONDS if freshness.synced else None):
                 await self.catalogue.fresh()
         except (TimeoutError, ClusterError):
             return False

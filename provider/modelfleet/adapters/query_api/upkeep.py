@@ -60,7 +60,7 @@ async def _sync(parts: Parts) -> None:
 
 async def _look(parts: Parts, refreshed: Sequence[Refreshed]) -> None:
     """Look every second whether anything is to be done anew."""
-    was_current = True
+    trouble = ""
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         for each in refreshed:
@@ -71,11 +71,8 @@ async def _look(parts: Parts, refreshed: Sequence[Refreshed]) -> None:
         if not parts.readiness.synced:
             continue
         parts.catalogue.start()
-        is_current = parts.is_current
-        if was_current and not is_current:
-            _LOG.warning(
-                "The API server does not tell of changes: %s", parts.catalogue.freshness.trouble
-            )
-        if is_current and not was_current:
+        before, trouble = trouble, parts.catalogue.freshness.trouble
+        if trouble and not before:
+            _LOG.warning("The API server does not tell of changes. %s", trouble)
+        if before and not trouble:
             _LOG.info("The API server tells of changes again.")
-        was_current = is_current
