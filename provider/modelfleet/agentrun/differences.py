@@ -282,8 +282,9 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
     Difference(
         Where.CALLING,
         "The address is AgentRun's data endpoint.",
-        "`endpoint` of Config, else the Service itself (inside of the cluster), an Ingress, or a "
-        "port-forward made on demand; `model_info` tells the address of this moment.",
+        "`endpoint` of Config, else a data endpoint that was said, else the Service itself (inside "
+        "of the cluster), an Ingress, or a port-forward made on demand; `model_info` tells the "
+        "address of this moment.",
         "Programs run inside and outside of clusters.",
     ),
     Difference(
@@ -322,8 +323,9 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
     Difference(
         Where.CONFIG,
         "Region, account, access key and control endpoint say where calls go.",
-        "`cluster`, `namespace` and `owner` do, or their variables MODELFLEET_…; AgentRun's are "
-        "kept and told back, and go nowhere.",
+        "`cluster`, `namespace` and `owner` do, or their variables MODELFLEET_…. Of AgentRun's, "
+        "data_endpoint, headers and times are used for calls of models; the others are kept and "
+        "told back, and go nowhere.",
         "The backend is a cluster, reached by its kubeconfig.",
     ),
     # -- errors and secrets
