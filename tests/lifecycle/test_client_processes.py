@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from modelfleet.client import (
     ModelClient,
     ModelService,
     ModelServiceListInput,
+    ModelServiceUpdateInput,
     Status,
     connections,
 )
@@ -75,6 +78,30 @@ def test_a_connection_lives_as_long_as_an_open_client_uses_it(own: Config) -> No
     assert connection_of(own) is not connection
     assert second.list(ModelServiceListInput()) == [], "a closed client can be used again"
     second.close()
+
+
+def test_threads_and_loops_use_the_sdk_at_the_same_time(config: Config) -> None:
+    def in_sync(name: str) -> None:
+        service = ModelService.create(external(name), config)
+        service.update(ModelServiceUpdateInput(description=name))
+        assert service.refresh().description == name
+        service.delete_and_wait_until_finished()
+
+    async def in_async(name: str) -> None:
+        service = await ModelService.create_async(external(name), config)
+        await service.update_async(ModelServiceUpdateInput(description=name))
+        assert (await service.refresh_async()).description == name
+        await service.delete_and_wait_until_finished_async()
+
+    async def several(name: str) -> None:
+        await asyncio.gather(*(in_async(f"{name}-{number}") for number in range(3)))
+
+    with ThreadPoolExecutor(12) as pool:
+        calls = [pool.submit(in_sync, f"sync-{number}") for number in range(8)]
+        loops = [pool.submit(asyncio.run, several(f"async-{number}")) for number in range(4)]
+        for each in (*calls, *loops):
+            each.result(timeout=60)
+    assert ModelService.list_all(config=config) == []
 
 
 def test_a_close_ends_no_call_of_others(own: Config) -> None:

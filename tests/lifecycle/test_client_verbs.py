@@ -20,6 +20,8 @@ from modelfleet.client import (
     ModelServiceCreateInput,
     ModelServiceListInput,
     ModelServiceUpdateInput,
+    NetworkConfig,
+    NetworkMode,
     ProviderSettings,
     ResourceAlreadyExistError,
     ResourceNotExistError,
@@ -176,6 +178,34 @@ def test_what_is_wrong_with_a_declaration_is_told_field_by_field(do: Do, config:
         do(ModelService, "create", ModelServiceCreateInput(), config)
     assert caught.value.status_code == 400
     assert ModelService.list_all(config=config) == []
+
+
+REFUSED = {
+    "model_proxy_name": ModelProxyUpdateInput(model_proxy_name="other"),
+    "service_region_id": ModelProxyUpdateInput(service_region_id="cn-hangzhou"),
+    "execution_role_arn": ModelProxyUpdateInput(execution_role_arn="acs:ram::1:role/x"),
+    "network_configuration.network_mode": ModelProxyUpdateInput(
+        network_configuration=NetworkConfig(network_mode=NetworkMode.PUBLIC)
+    ),
+    "network_configuration.vpc_id": ModelProxyUpdateInput(
+        network_configuration=NetworkConfig(vpc_id="vpc-1")
+    ),
+}
+
+
+@pytest.mark.parametrize("field", REFUSED)
+def test_what_an_update_cannot_do_is_refused_by_name_and_never_dropped(
+    do: Do, config: Config, field: str
+) -> None:
+    ModelService.create(external(), config)
+    gate = ModelProxy.create(proxy(), config)
+    before = gate.model_dump(include={"model_proxy_name", "network_configuration"})
+    with pytest.raises(ClientError, match=field) as caught:
+        do(gate, "update", REFUSED[field])
+    assert caught.value.status_code == 400
+    assert gate.refresh().model_dump(include={"model_proxy_name", "network_configuration"}) == (
+        before
+    )
 
 
 def test_pages_are_of_one_moment_whatever_comes_and_goes(do: Do, config: Config) -> None:
