@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import AsyncIterator, Generator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, quote, unquote_plus
@@ -82,7 +82,7 @@ class DataSigner(httpx.Auth):
     unbound: bool = False
     sha256: str = "UNSIGNED-PAYLOAD"
 
-    async def async_auth_flow(self, request: httpx.Request) -> AsyncIterator[httpx.Request]:
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         url = httpx.URL() if self.unbound else request.url
         method = "GET" if self.unbound else request.method
         host = "" if self.unbound else request.headers["host"]

@@ -6,24 +6,20 @@ Behind both is one plane, whose pods answer as a gateway does, and one upstream 
 from __future__ import annotations
 
 import os
-import socket
-import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import httpx
 import pytest
-import trustme
-import yaml
 from agentrun_server import account, secret_of
 from forwarding import ENGINE, Forwarding
+from proxies import make_secret
 
 from agentrun_sdk_environment import sdk_command, sdk_environment
+from modelfleet.agentrun.differences import DIFFERENCES
+from serve_process import Server, serving
 
 ROOT: Final = Path(__file__).parents[2]
 PROGRAM: Final = ROOT / "examples" / "agentrun-sdk" / "main.py"
@@ -44,47 +40,18 @@ DIFFERS: Final = {
 pytestmark = pytest.mark.xdist_group("forwarding")
 
 
-@dataclass(frozen=True)
-class Server:
-    """A running ``modelfleet serve``, and the authority that its callers trust."""
-
-    url: str
-    authority: Path
-
-
 @pytest.fixture(scope="module")
 def server(forwarding: Forwarding, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server, over HTTPS, since that is all that AgentRun's SDK speaks."""
     forwarding.api.send("POST", "/api/v1/namespaces", json={"metadata": {"name": NAMESPACE}})
-    forwarding.api.send(
-        "POST",
-        f"/api/v1/namespaces/{NAMESPACE}/secrets",
-        json={"metadata": {"name": INBOUND}, "stringData": {"api_key": "sk-for-callers-0001"}},
-    )
-    folder = tmp_path_factory.mktemp("serve")
-    authority, url = trustme.CA(), f"https://127.0.0.1:{_free_port()}"
-    authority.cert_pem.write_to_path(str(folder / "authority.pem"))
-    certificate = authority.issue_cert("127.0.0.1")
-    certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
-    (folder / "chain.pem").write_bytes(b"".join(it.bytes() for it in certificate.cert_chain_pems))
+    make_secret(forwarding.api, NAMESPACE, INBOUND, api_key="sk-for-callers-0001")
     may = {"may_write": True, "may_read_credentials": True}
-    accounts = {"accounts": [account("sdk", NAMESPACE, **may)]}
-    (folder / "accounts.yaml").write_text(yaml.safe_dump(accounts))
-    command = [
-        *(str(Path(sys.executable).with_name("modelfleet")), "serve"),
-        *("--port", url.rpartition(":")[2], "--public-address", url),
-        *("--tls-cert", str(folder / "chain.pem"), "--tls-key", str(folder / "key.pem")),
-        *("--accounts", str(folder / "accounts.yaml")),
-        *("--kubeconfig", str(forwarding.plane.kubeconfig)),
-    ]
-    with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as it:
-        try:
-            _wait_until_ready(url, folder / "authority.pem", it)
-            yield Server(url, folder / "authority.pem")
-        finally:
-            it.terminate()
-    assert it.returncode == 0, (folder / "log").read_text()
-    assert "Traceback" not in (folder / "log").read_text()
+    with serving(
+        tmp_path_factory.mktemp("serve"),
+        accounts=[account("sdk", NAMESPACE, **may)],
+        kubeconfig=forwarding.plane.kubeconfig,
+    ) as it:
+        yield it
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +129,11 @@ def test_the_same_program_says_the_same_with_another_import(
     assert of_modelfleet == [_as_here(line) for line in of_agentrun]
 
 
+def test_what_differs_stands_in_the_table_of_differences() -> None:
+    told = " ".join(each.theirs for each in DIFFERENCES if "0.0.54" in each.theirs)
+    assert all(f"`{method.partition('.')[2]}`" in told for method in DIFFERS)
+
+
 def _as_here(line: str) -> str:
     """Return a line of AgentRun's SDK as the SDK here says it: another one where that is known."""
     call, _, told = line.partition(": ")
@@ -178,26 +150,3 @@ def _lines(command: list[str], environment: Mapping[str, str]) -> list[str]:
     )
     assert result.returncode == 0, result.stderr
     return result.stdout.splitlines()
-
-
-def _wait_until_ready(url: str, authority: Path, server: subprocess.Popen[bytes]) -> None:
-    context = ssl.create_default_context(cafile=str(authority))
-    deadline = time.monotonic() + 60
-    with httpx.Client(verify=context, base_url=url) as http:
-        while not _is_ready(http):
-            assert server.poll() is None, "the server has ended"
-            assert time.monotonic() < deadline, "the server does not become ready"
-            time.sleep(0.1)
-
-
-def _is_ready(http: httpx.Client) -> bool:
-    try:
-        return http.get("/readyz").status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-def _free_port() -> int:
-    with socket.socket() as it:
-        it.bind(("127.0.0.1", 0))
-        return int(it.getsockname()[1])

@@ -184,9 +184,7 @@ async def test_a_wrong_signature_at_the_data_endpoint_is_not_nobodys(
 async def test_a_signature_for_one_path_is_none_for_another() -> None:
     async with signing() as http:
         request = http.build_request("POST", "/models/other/v1/asked")
-        flow = DataSigner(KEY["id"], SECRET).async_auth_flow(request)
-        signed = await anext(flow)
+        signed = next(DataSigner(KEY["id"], SECRET).auth_flow(request))
         moved = http.build_request("POST", DATA_PATH, headers=signed.headers)
         reply = await http.send(moved, auth=None)
         assert reply.json()["error"]["code"] == "SignatureDoesNotMatch"
-        await flow.aclose()

@@ -78,7 +78,7 @@ async def infer(request: Request, parts: Parts) -> Response:
             entry,
             method=request.method,
             target=f"/v1/{path}?{query}" if query else f"/v1/{path}",
-            headers=_onward(request.scope["headers"]),
+            headers=onward_headers(request.scope["headers"]),
             content=request.stream() if request.method == "POST" else None,
         )
     except NotReadyError as error:
@@ -185,7 +185,7 @@ def _is_plain(name: str) -> bool:
     return not _DOTS & set(name.split("/"))
 
 
-def _onward(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def onward_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """Return the headers that go on to the next hop, in either direction."""
     pairs = [(name.lower(), value) for name, value in headers]
     # A connection may name further headers that are its own.
@@ -207,7 +207,7 @@ class _Relayed(StreamingResponse):
 
     def __init__(self, answer: httpx.Response) -> None:
         super().__init__(answer.aiter_raw(), status_code=answer.status_code)
-        self.raw_headers = _onward(answer.headers.raw)
+        self.raw_headers = onward_headers(answer.headers.raw)
         self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
