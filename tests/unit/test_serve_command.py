@@ -17,6 +17,7 @@ from modelfleet.adapters.query_api.settings import Settings
 from modelfleet.labels import MANAGED_BY
 from modelfleet.main import app
 
+DOCS = Path(__file__).parents[2] / "docs"
 IMAGE = "registry.example.com/modelfleet:1"
 
 
@@ -55,6 +56,20 @@ def test_what_cannot_be_or_is_not_safe_is_refused_by_the_option(
     result = run(*arguments)
     assert result.exit_code == 1
     assert told in str(result.exception)
+
+
+def test_the_page_on_the_apis_tells_of_every_limit_that_can_be_set_with_its_default() -> None:
+    page = (DOCS / "http-api.md").read_text()
+    table = page.partition("## Limits")[2].partition("\n## ")[0]
+    elsewhere = {"host", "port", "cluster", "tls_cert", "tls_key", "insecure_http", "accounts"}
+    elsewhere |= {"public_address", "read_only", "behind"}
+    for name in set(Settings.model_fields) - elsewhere:
+        assert f"`--{name.replace('_', '-')}`" in table, name
+    said = Settings()
+    assert said.inference_body_bytes == 64 * 1024 * 1024 and "64 MiB" in table
+    assert said.body_bytes == 1024 * 1024 and "1 MiB" in table
+    for number in (said.account_rate, said.address_rate, said.concurrency, said.sessions):
+        assert f"{number:.0f}" in table
 
 
 def test_accounts_that_are_wrong_keep_it_from_starting(tmp_path: Path) -> None:
