@@ -19,7 +19,7 @@ from modelfleet.agentrun.service_names import (
     with_services,
 )
 from modelfleet.agentrun.spelling import Reading, steps_of, wire_path
-from modelfleet.agentrun.told import of_proxy_mode, told_of
+from modelfleet.agentrun.told import mode_of, told_of
 from modelfleet.errors import Problem, SpecError
 from modelfleet.resource_types import MODEL_PROXY, type_of
 from modelfleet.spec.merge import merged
@@ -249,7 +249,7 @@ def _with_mode(declaration: dict[str, Any], mode: str | None) -> dict[str, Any]:
     gives way to several endpoints.
     """
     declared = declaration.get("proxy_mode")
-    derived = of_proxy_mode(_without(declaration, ("proxy_mode",)))
+    derived = mode_of(_without(declaration, ("proxy_mode",)))
     if mode is None:
         mode = derived if (declared, derived) == ("single", "multi") else declared
     if mode is None or (mode == derived and mode != declared):

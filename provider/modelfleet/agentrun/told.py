@@ -28,7 +28,7 @@ from modelfleet.spec.merge import merged
 from modelfleet.spec.validation import problems_of
 
 _TIMES: Final = ("created_at", "last_updated_at")
-_SPEAKS: Final = {STOPPED: None, DEGRADED: READY}
+_ON_THE_WIRE: Final = {STOPPED: None, DEGRADED: READY}
 """How AgentRun's words put those that it does not have."""
 
 
@@ -73,7 +73,7 @@ def told_of(declaration: Mapping[str, Any], *, kind: str) -> dict[str, Any]:
             live = {"base_url": planned["base_url"], "model_names": planned["model_names"]}
             told["provider_settings"] = {**(told["provider_settings"] or {}), **live}
     else:
-        told["proxy_mode"] = of_proxy_mode(declaration)
+        told["proxy_mode"] = mode_of(declaration)
         namespace = told["namespace"]
         told = with_services(told, lambda each: told_name(each, namespace=namespace))
     for secret in of.model.secrets:
@@ -99,13 +99,13 @@ def wire_of(fields: Mapping[str, Any], *, kind: str) -> dict[str, Any]:
 
 def status_on_the_wire(status: str | None, reason: str | None) -> tuple[str | None, str | None]:
     """Return status and reason as AgentRun's clients can read them."""
-    if status not in _SPEAKS:
+    if status not in _ON_THE_WIRE:
         return status, reason
     why = reason or ("no replicas are declared." if status == STOPPED else "")
-    return _SPEAKS[status], f"{status}: {why}".rstrip(": ")
+    return _ON_THE_WIRE[status], f"{status}: {why}".rstrip(": ")
 
 
-def of_proxy_mode(declaration: Mapping[str, Any]) -> str:
+def mode_of(declaration: Mapping[str, Any]) -> str:
     """Return the mode of a proxy, as declared, or else as AgentRun derives it."""
     endpoints = (declaration.get("proxy_config") or {}).get("endpoints") or ()
     return declaration.get("proxy_mode") or ("multi" if len(endpoints) > 1 else "single")
