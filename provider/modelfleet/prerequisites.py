@@ -60,12 +60,7 @@ def problems_of_services(
         primary = primaries.get(place)
         path = _service_path(upstream)
         if primary is None:
-            yield Problem(
-                path,
-                f"there is no ModelService {upstream.service} in this cluster; correct the name, "
-                "or create it first (a program that passes the ModelService itself has Pulumi do "
-                "so)",
-            )
+            yield no_such_service(upstream)
         elif primary["kind"] == DEPLOYMENT.kind:
             yield from _name_problems(upstream, primary, path)
         else:
@@ -82,11 +77,7 @@ def problems_of_secrets(
             continue
         secret = secrets[name]
         if secret is None:
-            yield Problem(
-                path,
-                f"there is no Secret {name} in namespace {spec.namespace}; create it first, with "
-                f"a key {key}",
-            )
+            yield no_such_secret(path, reference, namespace=spec.namespace)
         elif not (secret.get("data") or {}).get(key):
             there = ", ".join(sorted(secret.get("data") or {})) or "none"
             yield Problem(
@@ -94,6 +85,24 @@ def problems_of_secrets(
                 f"Secret {name} has no key {key} (it has: {there}); write `{name}/<key>` to use "
                 "another one",
             )
+
+
+def no_such_service(upstream: Upstream) -> Problem:
+    """Return what is wrong with an upstream whose service is not there, or may not be known of."""
+    return Problem(
+        _service_path(upstream),
+        f"there is no ModelService {upstream.service} in this cluster; correct the name, or create "
+        "it first (a program that passes the ModelService itself has Pulumi do so)",
+    )
+
+
+def no_such_secret(path: str, reference: str, *, namespace: str) -> Problem:
+    """Return what is wrong with a Secret that is not there, or may not be known of."""
+    name, key = secret_name_and_key(reference)
+    return Problem(
+        path,
+        f"there is no Secret {name} in namespace {namespace}; create it first, with a key {key}",
+    )
 
 
 def _name_problems(upstream: Upstream, primary: Object, path: str) -> Iterator[Problem]:

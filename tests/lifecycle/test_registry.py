@@ -578,7 +578,7 @@ async def test_a_tenant_uses_no_secret_of_others_and_is_not_told_it(
     with pytest.raises(NotFoundError, match="does not exist"):
         await registry.secret_of("qwen-external", scope=blue.scope)
     assert await registry.secret_of("qwen-external", scope=red.scope) == API_KEY
-    with pytest.raises(SpecError, match=r"credential_name: there is no Secret .*/qwen-external"):
+    with pytest.raises(SpecError, match="credential_name: there is no Secret qwen-external"):
         await blue.create(elsewhere("thief", credential_name="qwen-external/api_key"))
     await red.create(elsewhere("mine", credential_name="qwen-external/api_key"))
 

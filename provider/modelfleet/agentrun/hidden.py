@@ -1,16 +1,18 @@
-"""What the resources of one workspace may not use: what that workspace may not know of. Pure."""
+"""What a caller's resources may not use: what that caller may not know of. Pure."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from modelfleet import labels
 from modelfleet.agentrun.scope import Scope, is_visible
 from modelfleet.catalogue import Snapshot
 from modelfleet.cluster.mirror import Key
 from modelfleet.errors import Problem, SpecError
+from modelfleet.prerequisites import no_such_secret, no_such_service
 from modelfleet.resource_types import MODEL_PROXY, MODEL_SERVICE, ResourceSpec
 from modelfleet.spec.fields import secret_name_and_key
 from modelfleet.spec.proxy import ModelProxySpec
@@ -26,8 +28,13 @@ _SECRETS: Final = (
 )
 """How the Secrets of a resource are called, beyond its name, and the kind that has them."""
 
-_Use = tuple[str, str, Key]
-"""Where something is named, as what, and the resource that is meant if there is one."""
+_IN_PODS: Final = ("secretKeyRef", "secretRef", "nodePublishSecretRef", "secret")
+"""Where a pod, and so an override of it, has a Secret's name one level deeper."""
+
+_NAMING: Final = ("credential_name", "secretName", *_IN_PODS)
+
+_Use = tuple[Problem, Key]
+"""What is wrong with naming what is not there, and the resource that is meant if it is."""
 
 
 def refuse_what_is_hidden(
@@ -38,12 +45,12 @@ def refuse_what_is_hidden(
     In the words for what does not exist. What ``prior`` used may be used on. That is no wall: who
     may run pods in a namespace may read what is in it.
     """
-    if scope.workspaces is None:
+    if not scope.is_bounded:
         return
-    before = {key for _, _, key in _uses(prior)} if prior is not None else set()
+    before = {key for _, key in _uses(prior)} if prior is not None else set()
     problems = [
-        Problem(path, f"there is no {what}")
-        for path, what, key in _uses(spec)
+        problem
+        for problem, key in _uses(spec)
         if key not in before
         if (entry := snapshot.by_key.get(key)) is not None and not is_visible(entry, scope)
     ]
@@ -65,30 +72,40 @@ def _secrets(tree: Any, at: Path, *, namespace: str) -> Iterator[_Use]:
     if not isinstance(tree, Mapping):
         return
     for key, value in tree.items():
-        if key in ("credential_name", "secret") and isinstance(value, str):
-            name, _ = secret_name_and_key(value)
-            for suffix, kind in _SECRETS:
-                if name.endswith(suffix):
-                    owner = Key(namespace, kind, name.removesuffix(suffix))
-                    yield dotted((*at, key)), f"Secret {namespace}/{name}", owner
-        else:
-            yield from _secrets(value, (*at, key), namespace=namespace)
+        yield from _secrets(value, (*at, key), namespace=namespace)
+        named = value.get("name") if key in _IN_PODS and isinstance(value, Mapping) else value
+        if key not in _NAMING or not isinstance(named, str):
+            continue
+        name, _ = secret_name_and_key(named)
+        for suffix, kind in _SECRETS:
+            if name.endswith(suffix):
+                owner = Key(namespace, kind, name.removesuffix(suffix))
+                yield no_such_secret(dotted((*at, key)), named, namespace=namespace), owner
 
 
 def _callees(spec: ModelProxySpec) -> Iterator[_Use]:
     """Yield what upstreams name, or may mean by their addresses."""
     for route in routes_of(spec).values():
         for upstream in route.upstreams:
-            keys = []
+            named = None
             if upstream.service is not None:
                 namespace, _, name = upstream.service.rpartition("/")
-                keys.append(Key(namespace or spec.namespace, MODEL_SERVICE.kind, name))
-            # A host of one label is one of the proxy's own namespace.
-            host = (urlsplit(upstream.base_url).hostname or "").split(".")
-            namespace = host[1] if len(host) > 1 else spec.namespace
-            if host[2:3] in ([], ["svc"]):
-                keys.append(Key(namespace, MODEL_SERVICE.kind, host[0]))
-                if (name := host[0].removesuffix(_OF_A_PROXY)) != host[0]:
-                    keys.append(Key(namespace, MODEL_PROXY.kind, name))
-            for key in keys:
-                yield upstream.path, f"{key.kind} {key.namespace}/{key.name}", key
+                named = Key(namespace or spec.namespace, MODEL_SERVICE.kind, name)
+                yield no_such_service(upstream), named
+            for key in _at(upstream.base_url, namespace=spec.namespace):
+                if key != named:
+                    told = f"there is no {key.kind} {key.namespace}/{key.name}"
+                    yield Problem(upstream.path, told), key
+
+
+def _at(base_url: str, *, namespace: str) -> Iterator[Key]:
+    """Yield what may be at a URL, for pods of ``namespace``, by the names that Services have."""
+    # As HTTP clients resolve it: they decode, and have other full stops than ASCII's.
+    spelled = unicodedata.normalize("NFKC", unquote(urlsplit(base_url).hostname or ""))
+    host = spelled.replace("\u3002", ".").lower().rstrip(".").split(".")
+    place = host[1] if len(host) > 1 else namespace
+    if host[2:3] not in ([], ["svc"]):
+        return
+    yield Key(place, MODEL_SERVICE.kind, host[0])
+    if (name := host[0].removesuffix(_OF_A_PROXY)) != host[0]:
+        yield Key(place, MODEL_PROXY.kind, name)

@@ -22,6 +22,7 @@ class Scope:
 
     Names are looked up, and made, in ``namespace``. ``workspaces`` are those whose resources may be
     seen and written, None for all; the first one is that of a resource made without any.
+    ``namespaces`` are those beside its own whose resources it may name, None for all.
     ``take_ownership`` allows writes to what another owner declared, and makes it this owner's.
     """
 
@@ -29,7 +30,17 @@ class Scope:
     namespace: str = "default"
     cluster: str = "default"
     workspaces: tuple[str, ...] | None = None
+    namespaces: tuple[str, ...] | None = None
     take_ownership: bool = False
+
+    @property
+    def is_bounded(self) -> bool:
+        """Return whether there can be resources that may not be known of."""
+        return self.workspaces is not None or self.namespaces is not None
+
+    def reaches(self, namespace: str) -> bool:
+        """Return whether resources of that namespace may be known of at all."""
+        return self.namespaces is None or namespace in (self.namespace, *self.namespaces)
 
     def sees(self, workspace_id: str | None) -> bool:
         """Return whether a resource of that workspace may be seen at all."""
@@ -48,7 +59,7 @@ def workspace_of(entry: Entry) -> str:
 
 def is_visible(entry: Entry, scope: Scope) -> bool:
     """Return whether ``scope`` may know of a resource."""
-    return scope.sees(workspace_of(entry))
+    return scope.reaches(entry.key.namespace) and scope.sees(workspace_of(entry))
 
 
 def in_workspace(declaration: Mapping[str, Any], scope: Scope, *, subject: str) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class AccountForm(_Form):
     owner: Name = DEFAULT_OWNER
     namespace: Name = "default"
     namespaces: All | Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
-    """Those that queries see; unset = its own, "*" = all."""
+    """Those that queries see, and whose services proxies may name; unset = its own, "*" = all."""
     workspaces: All | Annotated[tuple[Name, ...], Field(min_length=1)] = "*"
     may_write: bool = False
     may_read_credentials: bool = False

@@ -40,8 +40,8 @@ _LOG: Final = logging.getLogger("modelfleet.serve")
 class Account:
     """Somebody who may call.
 
-    Resources are made and looked up by name in ``namespace``; queries see ``namespaces``, None for
-    all. ``workspaces`` are those whose resources are seen and written, None for all.
+    Resources are made and looked up by name in ``namespace``; queries see ``namespaces``, and
+    proxies may name their services, None for all. ``workspaces`` are those whose resources are seen and written, None for all.
     ``password_version`` becomes another one with its password, so that sessions can end with it.
     """
 
@@ -57,7 +57,12 @@ class Account:
     @property
     def scope(self) -> Scope:
         """Return its view of the cluster."""
-        return Scope(owner=self.owner, namespace=self.namespace, workspaces=self.workspaces)
+        return Scope(
+            owner=self.owner,
+            namespace=self.namespace,
+            workspaces=self.workspaces,
+            namespaces=self.namespaces,
+        )
 
 
 @dataclass(frozen=True)
