@@ -87,6 +87,7 @@ class Writer:
             live = next(lives, None)
             told = "was written, but not seen to be ready." if live else "was not written wholly."
             failure = NotReadyError(desired.subject, (f"{told} {error}",), live=live)
+            failure.__cause__ = error
         except NotReadyError as error:
             failure = error
         if (on_failure or desired.spec.wait.on_failure) == "rollback":

@@ -22,6 +22,7 @@ from modelfleet.errors import (
     ImmutableFieldError,
     ModelFleetError,
     NotFoundError,
+    NotReadyError,
     SpecError,
     UnavailableError,
 )
@@ -72,6 +73,10 @@ def refusal_of(error: ModelFleetError, *, subject: str, creating: bool = False) 
 
     ``creating`` says that it was to be made: what is missing then is something else.
     """
+    if isinstance(error, NotReadyError) and isinstance(error.__cause__, ModelFleetError):
+        # Begun and not finished: told as what stood in the way.
+        refused = refusal_of(error.__cause__, subject=subject, creating=True)
+        return RefusedError(refused.status, refused.code, str(error), headers=refused.headers)
     if isinstance(error, AlreadyExistsError):
         return RefusedError(409, PRESENT, _saying(error, "already exists", subject=subject))
     if isinstance(error, NotFoundError) and not creating:
