@@ -20,7 +20,7 @@ from modelfleet.adapters.query_api.zstack_api.columns import COLUMNS
 from modelfleet.adapters.query_api.zstack_api.conditions import NEGATIVE
 from modelfleet.adapters.query_api.zstack_api.error_codes import ApiError, Code, RequestError
 from modelfleet.adapters.query_api.zstack_api.fields import FIELDS
-from modelfleet.adapters.query_api.zstack_api.parameters import query_of
+from modelfleet.adapters.query_api.zstack_api.parameters import Query, query_of
 from modelfleet.adapters.query_api.zstack_api.queries import answer_of, matching
 from modelfleet.adapters.query_api.zstack_api.rows import Row, Rows
 from modelfleet.cluster.objects import Object
@@ -69,7 +69,7 @@ def test_a_query_has_an_answer_or_a_reason(share: int, rows: Sequence[Row]) -> N
     for _ in range(QUERIES // SHARES):
         pairs = asker.query()
         try:
-            text = answer_of(query_of(pairs), rows)
+            text = answer_of(asked := query_of(pairs), found_by(asked, rows))
         except ApiError as error:
             assert error.error.code is Code.INVALID_ARGUMENT, pairs
             assert not OUR_OWN.search(error.error.details), pairs
@@ -94,7 +94,7 @@ def test_each_service_fulfils_a_condition_or_its_contrary(share: int, rows: Sequ
         for contrary, sign in NEGATIVE.items():
             try:
                 found, others, without = (
-                    {row.values["name"] for row in matching(query_of([("q", each)]), rows)}
+                    {row.values["name"] for row in found_by(query_of([("q", each)]), rows)}
                     for each in (f"{name}{sign}{value}", f"{name}{contrary}{value}", f"{name}=null")
                 )
             except (ApiError, RequestError):
@@ -151,6 +151,16 @@ async def test_over_http_no_header_and_no_body_is_too_odd() -> None:
                 )
                 assert response.status_code in (400, 503)
                 assert not OUR_OWN.search(response.text)
+
+
+def found_by(query: Query, rows: Sequence[Row]) -> Sequence[Row]:
+    """Return the matches of a query, without giving anybody a turn."""
+    steps = matching(query, rows)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
 
 
 def check_answer(text: str, *, about: Any) -> None:

@@ -101,9 +101,11 @@ async def test_an_external_service_tells_nothing_of_pods() -> None:
 
 async def test_no_secret_is_in_any_field() -> None:
     env = {"URL": "https://me:hunter22@host", "K": "sk-1234567890"}
-    leaky = {**HOSTED["deployment"], "env": env}
+    shown = {"name": "engine", "args": ["--api-key", "plainly-visible"]}
+    overrides = {"spec": {"containers": [shown]}}
+    leaky = {**HOSTED["deployment"], "env": env, "pod_overrides": overrides}
     text = json.dumps(await told(service("leaky", deployment=leaky), service("ext", of=EXTERNAL)))
-    for secret in ("not to be seen", "sk-not-to-be-seen", "hunter22", "sk-1234567890"):
+    for secret in ("not to be seen", "sk-not-to-be-seen", "hunter22", "sk-1234567890", "plainly"):
         assert secret not in text
 
 

@@ -66,8 +66,8 @@ def _access() -> Iterator[str]:
     yield (
         "- **Access key**: send `Date`, and `Authorization: ZStack <id>:<signature>`; the "
         "signature is the HMAC-SHA1, in base64, of verb, date and path without `/zstack`, with a "
-        "line break between them. The date must be within 15 minutes of the server's clock; `CST` and `PRC` "
-        "are the time of China."
+        "line break between them. The date must be within 15 minutes of the server's clock; `CST` "
+        "and `PRC` are the time of China."
     )
     yield (
         "- Neither the query nor the body is signed: that is how ZStack does it, so use TLS. A "

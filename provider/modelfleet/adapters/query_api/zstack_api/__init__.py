@@ -15,5 +15,5 @@ from modelfleet.adapters.query_api.zstack_api.replies import refused
 
 __all__ = ["FORMS", "OPERATIONS", "ROOT"]
 
-FORMS: Final[Mapping[str, Form]] = {f"{ROOT}/": refused}
+FORMS: Final[Mapping[str, Form]] = {"/zstack/": refused}
 """How refusals are worded, by the prefix of a path."""

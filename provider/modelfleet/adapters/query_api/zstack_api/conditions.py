@@ -16,7 +16,7 @@ from modelfleet.adapters.query_api.zstack_api.dates import FORMS, point_in_time,
 from modelfleet.adapters.query_api.zstack_api.error_codes import invalid
 from modelfleet.adapters.query_api.zstack_api.fields import Kind
 from modelfleet.adapters.query_api.zstack_api.grammar import Condition, Operator
-from modelfleet.adapters.query_api.zstack_api.patterns import like
+from modelfleet.adapters.query_api.zstack_api.patterns import LONGEST, like
 
 Test = Callable[[Any], bool]
 """Says whether the cell of a service matches."""
@@ -68,6 +68,8 @@ def _of_one(about: Column, asked: Operator, text: str) -> Test:
     if asked is Operator.IN:
         return frozenset(_value(about, each) for each in text.split(",")).__contains__
     if asked is Operator.LIKE:
+        if len(text) > LONGEST:
+            raise invalid(f"a pattern of {len(text)} characters is too long: {LONGEST} are allowed")
         is_like = like(text)
         if about.kind is Kind.TEXT:
             return lambda cell: cell is not None and is_like(cell)

@@ -20,6 +20,7 @@ from modelfleet.adapters.query_api.zstack_api.dates import point_in_time, writte
 from modelfleet.adapters.query_api.zstack_api.described import Described
 from modelfleet.adapters.query_api.zstack_api.document import document_of
 from modelfleet.cluster.managed_fields import quantity
+from modelfleet.cluster.masking import without_lookalikes
 from modelfleet.engines import ENGINES
 from modelfleet.spec.runtime import RuntimeSpec
 
@@ -127,7 +128,7 @@ def _command(it: Described, *fields: str) -> str | None:
     if it.container is None:
         return None
     words = [str(word) for field in fields for word in it.container.get(field) or ()]
-    return shlex.join(words) or None
+    return without_lookalikes(shlex.join(words)) or None
 
 
 def _architectures(it: Described) -> list[str] | None:
@@ -221,12 +222,13 @@ FIELDS: Final[tuple[Field, ...]] = (
           "`deployment.gpu.compute_capability`, the engine's table", _compute_capability),
     Field("installPath", Kind.TEXT, "Where the weights are taken from, a URI.",
           "`deployment.model.uri`",
-          lambda it: it.deployment.model.uri if it.deployment else None),
+          lambda it: without_lookalikes(it.deployment.model.uri) if it.deployment else None),
     Field("pythonVersion", Kind.TEXT, "Version of Python in the image.", _NO_COUNTERPART, _nothing),
     Field("condaVersion", Kind.TEXT, "Version of Conda in the image.", _NO_COUNTERPART, _nothing),
     Field("version", Kind.TEXT, "Version of a built-in engine.", "`deployment.runtime_version`",
           lambda it: it.deployment.runtime_version if it.deployment else None),
-    Field("startCommand", Kind.TEXT, "The whole command line of the engine, quoted for a shell.",
+    Field("startCommand", Kind.TEXT, "The whole command line of the engine, quoted for a shell; "
+          "what looks like a secret is masked, here and in its parts.",
           "rendered: the container's command and args",
           lambda it: _command(it, "command", "args")),
     Field("containerCommand", Kind.TEXT, "Its entry point.", "rendered: the container's command",

@@ -22,7 +22,7 @@ from modelfleet.adapters.query_api.zstack_api.error_codes import (
 )
 from modelfleet.adapters.query_api.zstack_api.grammar import Condition, Operator
 from modelfleet.adapters.query_api.zstack_api.parameters import Query, query_of
-from modelfleet.adapters.query_api.zstack_api.queries import answer_of
+from modelfleet.adapters.query_api.zstack_api.queries import answer_of, find
 from modelfleet.adapters.query_api.zstack_api.replies import answered, spoken
 from modelfleet.adapters.query_api.zstack_api.rows import Row, Rows
 
@@ -42,7 +42,7 @@ async def query(request: Request, parts: Parts) -> Response:
     """Answer a query."""
     account = caller(request, parts)
     asked = query_of(request.query_params.multi_items())
-    return answered(answer_of(asked, await _seen(account, parts)))
+    return answered(answer_of(asked, await find(asked, await _seen(account, parts))))
 
 
 @spoken
@@ -50,7 +50,8 @@ async def get(request: Request, parts: Parts) -> Response:
     """Answer with the one service of a UUID, as a list that is empty where there is none."""
     account = caller(request, parts)
     of_uuid = test_of(Condition("uuid", Operator.EQUAL, request.path_params["uuid"]))
-    return answered(answer_of(Query(tests=[of_uuid]), await _seen(account, parts)))
+    asked = Query(tests=[of_uuid])
+    return answered(answer_of(asked, await find(asked, await _seen(account, parts))))
 
 
 async def _seen(account: Account, parts: Parts) -> Sequence[Row]:

@@ -25,7 +25,7 @@ _TAG: Final = "zstack"
 _SCHEMES: Final = (ZSTACK_SESSION, ZSTACK_ACCESS_KEY)
 _INTEGER: Final[Schema] = {"type": "integer", "minimum": 0}
 _BOOLEAN: Final[Schema] = {"type": "boolean"}
-_REPEATED: Final[Schema] = {"type": "array", "items": {"type": "string"}, "maxItems": 64}
+_REPEATED: Final[Schema] = {"type": "array", "items": {"type": "string"}}
 _PARAMETER_SCHEMAS: Final[Mapping[str, Schema]] = {
     "q": _REPEATED,
     "limit": _INTEGER,

@@ -22,7 +22,7 @@ from modelfleet.adapters.query_api.zstack_api.error_codes import RequestError, i
 from modelfleet.adapters.query_api.zstack_api.grammar import condition_of
 
 DEFAULT_LIMIT: Final = 1000
-MOST_CONDITIONS: Final = 64
+MOST_CONDITIONS: Final = 32
 _LARGEST: Final = 2**31 - 1
 
 PARAMETERS: Final = {

@@ -1,7 +1,8 @@
 """SQL's LIKE: ``%`` is any run of characters, ``_`` any one, a backslash before either itself.
 
 Takes time in proportion to text times pattern, whatever the pattern: there is nothing to back out
-of, since what stands between two ``%`` is best found where it comes first. Pure.
+of, since what stands between two ``%`` is best found where it comes first. So a pattern must not be
+long, where there are many texts. Pure.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Final
+
+LONGEST: Final = 256
+"""Characters of a pattern that a request may ask for."""
 
 _TOKEN: Final = re.compile(r"\\[%_\\]|.", re.DOTALL)
 _ANY_RUN: Final = "%"

@@ -1,9 +1,11 @@
-"""A query run on rows, and its answer as JSON text. Pure."""
+"""A query run on rows, and its answer as JSON text. Asks nobody."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Final
 
 from modelfleet.adapters.query_api.zstack_api.columns import COLUMNS, Column
@@ -13,13 +15,18 @@ from modelfleet.adapters.query_api.zstack_api.rows import Row
 
 INVENTORY: Final = "ModelServiceInventory"
 
+_AT_A_TIME: Final = 100
+"""Rows that are looked at in one step."""
+
+_TURN_SECONDS: Final = 0.01
+"""How long a query goes on before others get their turn."""
+
 _INDEX: Final = {name: index for index, name in enumerate(COLUMNS)}
 _LISTS: Final = [field for field in FIELDS if field.kind is Kind.OBJECTS]
 
 
-def answer_of(query: Query, rows: Sequence[Row]) -> str:
-    """Return the answer to ``query`` by the services of ``rows``."""
-    found = matching(query, rows)
+def answer_of(query: Query, found: Sequence[Row]) -> str:
+    """Return the answer to ``query``, whose matches are ``found``."""
     if query.count:
         return f'{{"total":{len(found)},"schema":{{}}}}'
     page = found[query.start : query.start + query.limit]
@@ -28,11 +35,28 @@ def answer_of(query: Query, rows: Sequence[Row]) -> str:
     return f'{{"inventories":[{_inventories(query, page)}],{total}"schema":{{{schema}}}}}'
 
 
-def matching(query: Query, rows: Sequence[Row]) -> Sequence[Row]:
-    """Return the rows that fulfil all conditions, in the order asked for."""
+async def find(query: Query, rows: Sequence[Row]) -> Sequence[Row]:
+    """Return the matches of ``query``, letting others have their turns meanwhile."""
+    steps, began = matching(query, rows), time.perf_counter()
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: Sequence[Row] = end.value
+            return found
+        if time.perf_counter() - began > _TURN_SECONDS:
+            await asyncio.sleep(0)
+            began = time.perf_counter()
+
+
+def matching(query: Query, rows: Sequence[Row]) -> Generator[None, None, Sequence[Row]]:
+    """Return the rows that fulfil all conditions, in the order asked for, in many small steps."""
     for about, test in query.tests:
-        at = _INDEX[about.name]
-        rows = [row for row in rows if test(row.cells[at])]
+        at, kept = _INDEX[about.name], list[Row]()
+        for start in range(0, len(rows), _AT_A_TIME):
+            kept += [row for row in rows[start : start + _AT_A_TIME] if test(row.cells[at])]
+            yield
+        rows = kept
     if query.sort is not None:
         rows = _sorted(rows, query.sort, descending=query.descending)
     if query.group_by is not None:

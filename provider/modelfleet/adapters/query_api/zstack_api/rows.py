@@ -39,11 +39,6 @@ class Row:
     cells: tuple[Any, ...] = field(repr=False)
     text: str = field(repr=False)
 
-    def is_seen_by(self, account: Account) -> bool:
-        """Return whether an account may know of it."""
-        inside = account.namespaces is None or self.namespace in account.namespaces
-        return inside and account.scope.sees(self.workspace)
-
 
 def row_of(entry: Entry) -> Row:
     """Return the row of a ModelService."""
@@ -75,12 +70,19 @@ class Rows:
                 if self._snapshot is None or snapshot.version > self._snapshot.version:
                     await self._take_in(snapshot)
         if account not in self._views:
-            rows = [row for _, row in self._made.values() if row.is_seen_by(account)]
-            self._views[account] = rows
+            self._views[account] = self._view(account)
             if len(self._views) > _VIEWS:
                 self._views.popitem(last=False)
         self._views.move_to_end(account)
         return self._views[account]
+
+    def _view(self, account: Account) -> Sequence[Row]:
+        namespaces, scope = account.namespaces, account.scope
+        return [
+            row
+            for _, row in self._made.values()
+            if (namespaces is None or row.namespace in namespaces) and scope.sees(row.workspace)
+        ]
 
     async def _take_in(self, snapshot: Snapshot) -> None:
         made: dict[Key, tuple[Entry, Row]] = {}
