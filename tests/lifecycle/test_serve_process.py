@@ -132,6 +132,22 @@ def test_both_apis_answer_over_tls_and_writes_leave_one_line_each_without_secret
         assert secret not in everything
 
 
+@pytest.mark.parametrize(
+    ("arguments", "client"), [([], "127.0.0.1"), (["--behind", "127.0.0.0/8"], "203.0.113.9")]
+)
+def test_only_a_named_proxy_is_believed_where_a_request_comes_from(
+    serve_kubeconfig: Path, tmp_path: Path, arguments: list[str], client: str
+) -> None:
+    with (
+        serving_process(
+            tmp_path, serve_kubeconfig, *arguments, accounts=[account("ci")]
+        ) as process,
+        process.client(headers={"X-Forwarded-For": "203.0.113.9"}) as http,
+    ):
+        assert http.put(LOGIN, json=login_of("ci")).status_code == 200
+        assert [line["client"] for line in process.audited] == [client]
+
+
 def test_whoever_speaks_plain_http_or_does_not_trust_the_certificate_gets_nothing(
     process: Process,
 ) -> None:
