@@ -119,6 +119,11 @@ def test_a_read_only_server_lets_no_account_write() -> None:
     assert account and not account.may_write
 
 
+def test_all_accounts_declare_on_the_cluster_that_is_served() -> None:
+    account = accounts({"name": "ci"}, cluster="prod-eu").named("ci")
+    assert account and account.scope.cluster == "prod-eu"
+
+
 async def test_a_password_proves_the_account_that_has_it_and_no_other() -> None:
     known = accounts(
         {"name": "ci", "password_hash": cheap_hash()},

@@ -40,14 +40,16 @@ _LOG: Final = logging.getLogger("modelfleet.serve")
 class Account:
     """Somebody who may call.
 
-    Resources are made and looked up by name in ``namespace``; queries see ``namespaces``, and
-    proxies may name their services, None for all. ``workspaces`` are those whose resources are seen and written, None for all.
+    Resources are made and looked up by name in ``namespace`` of ``cluster``, as declarations call
+    it; queries see ``namespaces``, and proxies may name their services, None for all.
+    ``workspaces`` are those whose resources are seen and written, None for all.
     ``password_version`` becomes another one with its password, so that sessions can end with it.
     """
 
     name: str
     owner: str = DEFAULT_OWNER
     namespace: str = "default"
+    cluster: str = "default"
     namespaces: tuple[str, ...] | None = ("default",)
     workspaces: tuple[str, ...] | None = None
     may_write: bool = False
@@ -60,6 +62,7 @@ class Account:
         return Scope(
             owner=self.owner,
             namespace=self.namespace,
+            cluster=self.cluster,
             workspaces=self.workspaces,
             namespaces=self.namespaces,
         )
@@ -91,10 +94,12 @@ class Accounts:
         forms: AccountsForm,
         *,
         read_only: bool = False,
+        cluster: str = "default",
         now: Callable[[], float] = time.time,
     ) -> None:
-        """``read_only`` lets none of them write."""
+        """``read_only`` lets none of them write; ``cluster`` is what that of all is called."""
         self._read_only = read_only
+        self._cluster = cluster
         self._now = now
         self._book = self._booked(forms)
         self._path: Path | None = None
@@ -105,14 +110,14 @@ class Accounts:
         self.trouble = ""
 
     @classmethod
-    def read(cls, path: Path, *, read_only: bool = False) -> Accounts:
+    def read(cls, path: Path, *, read_only: bool = False, cluster: str = "default") -> Accounts:
         """Return the accounts of a file.
 
         Raises:
             ConfigError: it cannot be read, or is wrong.
         """
         changes = FileChanges(path)
-        accounts = cls(read_accounts(path), read_only=read_only)
+        accounts = cls(read_accounts(path), read_only=read_only, cluster=cluster)
         accounts._path, accounts._changes = path, changes
         return accounts
 
@@ -187,7 +192,7 @@ class Accounts:
         alive = [form for form in forms.accounts if not form.disabled]
         return _Book(
             forms,
-            accounts={form.name: _account_of(form, read_only=self._read_only) for form in alive},
+            accounts={form.name: self._account(form) for form in alive},
             hashes={
                 form.name: PasswordHash.read(form.password_hash)
                 for form in alive
@@ -205,17 +210,17 @@ class Accounts:
             },
         )
 
-
-def _account_of(form: AccountForm, *, read_only: bool) -> Account:
-    version = form.password_hash or ""
-    seen = (form.namespace,) if form.namespaces is None else form.namespaces
-    return Account(
-        name=form.name,
-        owner=form.owner,
-        namespace=form.namespace,
-        namespaces=None if seen == "*" else seen,
-        workspaces=None if form.workspaces == "*" else form.workspaces,
-        may_write=form.may_write and not read_only,
-        may_read_credentials=form.may_read_credentials,
-        password_version=hashlib.sha256(version.encode()).hexdigest()[:16],
-    )
+    def _account(self, form: AccountForm) -> Account:
+        version = form.password_hash or ""
+        seen = (form.namespace,) if form.namespaces is None else form.namespaces
+        return Account(
+            name=form.name,
+            owner=form.owner,
+            namespace=form.namespace,
+            cluster=self._cluster,
+            namespaces=None if seen == "*" else seen,
+            workspaces=None if form.workspaces == "*" else form.workspaces,
+            may_write=form.may_write and not self._read_only,
+            may_read_credentials=form.may_read_credentials,
+            password_version=hashlib.sha256(version.encode()).hexdigest()[:16],
+        )

@@ -56,7 +56,9 @@ def serve_until_told(settings: Settings, *, kubeconfig: str | None, context: str
             "Nobody could call without --accounts.",
             hint="modelfleet serve --account NAME prints an entry for such a file.",
         )
-    accounts = Accounts.read(settings.accounts, read_only=settings.read_only)
+    accounts = Accounts.read(
+        settings.accounts, read_only=settings.read_only, cluster=settings.cluster
+    )
     fleet = Fleet(Client.connect(kubeconfig=kubeconfig, context=context), cluster=settings.cluster)
     parts = Parts.of(
         fleet, registry=Registry(fleet), pages=Pages(), accounts=accounts, settings=settings
