@@ -383,5 +383,30 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
         "It reads as missing, in the words of one that is.",
         "Tenants do not learn each other's names.",
     ),
+    Difference(
+        Where.WIRE,
+        "An access key that is not known is 404, a signature that does not fit 400.",
+        "401, with Alibaba Cloud's codes.",
+        "AgentRun's SDK takes 404 for a resource that is not there.",
+    ),
+    Difference(
+        Where.WIRE,
+        "Security tokens, and on Alibaba Cloud at large the older HMAC-SHA1, are accepted.",
+        "ACS3-HMAC-SHA256 with a lasting key, each request once; AGENTRUN4-HMAC-SHA256 for the "
+        "data endpoint.",
+        "That is what AgentRun's SDK sends; there are no temporary keys here.",
+    ),
+    Difference(
+        Where.WIRE,
+        "Parameters of a list that are not known have no effect.",
+        "They are refused with status 400.",
+        "A misspelt filter returned everything.",
+    ),
+    Difference(
+        Where.WIRE,
+        "`model-providers` is a catalogue of AgentRun's.",
+        "The providers of the services that are there.",
+        "What is not declared is not known here.",
+    ),
 )
 """All of them, by place."""
