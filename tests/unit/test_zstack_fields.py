@@ -146,6 +146,15 @@ async def test_a_service_whose_record_cannot_be_read_is_told_by_its_name() -> No
     assert fields["yaml"] is fields["framework"] is fields["requestCpu"] is None
 
 
+async def test_a_service_that_cannot_be_told_in_full_hides_no_other() -> None:
+    odd = {"name": "engine", "resources": {"requests": {"cpu": "NaN"}}}
+    overrides = {"spec": {"containers": [odd]}}
+    deployment = {**HOSTED["deployment"], "pod_overrides": overrides}
+    fields = await told(service("odd", deployment=deployment, workspace_id="w"), service("qwen"))
+    assert [each["name"] for each in fields] == ["odd", "qwen"]
+    assert (fields[0]["framework"], fields[1]["framework"]) == (None, "vllm")
+
+
 async def test_a_proxy_is_no_model_service() -> None:
     fields = await told(service("qwen"), proxy("gate", to="http://qwen.models.svc/v1"))
     assert [each["name"] for each in fields] == ["qwen"]

@@ -112,8 +112,8 @@ def _has_new_version(it: Described) -> bool | None:
 
 
 def _release(tag: str) -> tuple[int, ...] | None:
-    """Return the number in an image tag such as ``v0.30.0-cu129`` or ``b9999``."""
-    found = re.match(r"\D{0,16}(\d{1,9}(?:\.\d{1,9})*)", tag)
+    """Return the number in a tag such as ``v0.30.0-cu129`` or ``b9999``, None in ``nightly-…``."""
+    found = re.match(r"[a-z]?(\d{1,9}(?:\.\d{1,9})*)", tag)
     return tuple(int(part) for part in found[1].split(".")) if found else None
 
 

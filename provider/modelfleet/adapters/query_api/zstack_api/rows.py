@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from modelfleet.adapters.query_api.accounts import Account
@@ -21,6 +22,8 @@ from modelfleet.agentrun.scope import workspace_of
 from modelfleet.catalogue import Entry, Snapshot
 from modelfleet.cluster.mirror import Key
 from modelfleet.desired import KIND
+
+_LOG: Final = logging.getLogger("modelfleet.serve")
 
 _AT_A_TIME: Final = 25
 """Rows that are made before other requests get their turn."""
@@ -41,8 +44,19 @@ class Row:
 
 
 def row_of(entry: Entry) -> Row:
-    """Return the row of a ModelService."""
-    described = Described(entry)
+    """Return the row of a ModelService.
+
+    One that cannot be told in full, which would be a bug, is told as far as its object alone tells:
+    it must not keep all the others from being found.
+    """
+    try:
+        return _row(entry, Described(entry))
+    except Exception:
+        _LOG.exception("ModelService %s cannot be told in full", entry.service.id)
+        return _row(entry, Described(replace(entry, spec=None, record=None)))
+
+
+def _row(entry: Entry, described: Described) -> Row:
     values = {each.name: each.of(described) for each in FIELDS}
     return Row(
         namespace=entry.key.namespace,
