@@ -7,10 +7,10 @@ from typing import Self
 from modelfleet.background import run, run_async
 from modelfleet.client import scaling
 from modelfleet.client.config import Config
-from modelfleet.client.resource import ResourceBase
+from modelfleet.client.waiting import Waits
 
 
-class Runs(ResourceBase):
+class Runs(Waits):
     """A resource that may have replicas of its own, here."""
 
     async def _scaled(
