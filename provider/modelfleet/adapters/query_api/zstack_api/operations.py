@@ -57,7 +57,7 @@ def _write(name: str, method: str, path: str, verb: str, summary: str) -> Operat
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(
-        id="LogInByAccount",
+        id="zstackLogInByAccount",
         method="PUT",
         path=f"{ROOT}/accounts/login",
         summary="Open a session",
@@ -67,7 +67,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         body=schemas.LOGIN,
     ),
     Operation(
-        id="ValidateSession",
+        id="zstackValidateSession",
         method="GET",
         path=f"{_SESSION}/valid",
         summary="Whether a session can be used",
@@ -76,7 +76,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         replies={200: schemas.VALID_REPLY, **_UNPROVED},
     ),
     Operation(
-        id="LogOut",
+        id="zstackLogOut",
         method="DELETE",
         path=_SESSION,
         summary="End a session",
@@ -85,7 +85,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         replies={200: schemas.LOGOUT_REPLY, **_UNPROVED},
     ),
     Operation(
-        id="QueryModelService",
+        id="zstackQueryModelService",
         method="GET",
         path=_SERVICES,
         summary="Services that fulfil all conditions",
@@ -99,7 +99,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         schemes=_SCHEMES,
     ),
     Operation(
-        id="GetModelService",
+        id="zstackGetModelService",
         method="GET",
         path=_SERVICE,
         summary="The service of a UUID, as a list of one or none",
@@ -108,9 +108,9 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         replies={200: schemas.QUERY_REPLY, **_PROVED},
         schemes=_SCHEMES,
     ),
-    _write("AddModelService", "POST", _SERVICES, "create", "Add a service"),
-    _write("CloneModelService", "POST", _SERVICE, "create", "Copy a service"),
-    _write("UpdateModelService", "PUT", _SERVICE, "update", "Change or deploy a service"),
-    _write("ActOnModelService", "PUT", f"{_SERVICE}/actions", "update", "The same, as SDKs do it"),
-    _write("DeleteModelService", "DELETE", _SERVICE, "delete", "Delete a service"),
+    _write("zstackAddModelService", "POST", _SERVICES, "create", "Add a service"),
+    _write("zstackCloneModelService", "POST", _SERVICE, "create", "Copy a service"),
+    _write("zstackUpdateModelService", "PUT", _SERVICE, "update", "Change or deploy a service"),
+    _write("zstackActOnModelService", "PUT", f"{_SERVICE}/actions", "update", "The same, as SDKs do it"),
+    _write("zstackDeleteModelService", "DELETE", _SERVICE, "delete", "Delete a service"),
 )
