@@ -111,6 +111,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _write("zstackAddModelService", "POST", _SERVICES, "create", "Add a service"),
     _write("zstackCloneModelService", "POST", _SERVICE, "create", "Copy a service"),
     _write("zstackUpdateModelService", "PUT", _SERVICE, "update", "Change or deploy a service"),
-    _write("zstackActOnModelService", "PUT", f"{_SERVICE}/actions", "update", "The same, as SDKs do it"),
+    _write(
+        "zstackActOnModelService", "PUT", f"{_SERVICE}/actions", "update", "The same, as SDKs do it"
+    ),
     _write("zstackDeleteModelService", "DELETE", _SERVICE, "delete", "Delete a service"),
 )
