@@ -17,7 +17,8 @@ from modelfleet.cluster.port_forward import LocalPort
 from modelfleet.cluster.tunnel import Tunnel, tunnel_to
 from modelfleet.errors import ClusterError, NotFoundError, NotReadyError, UnavailableError
 from modelfleet.named import Address
-from modelfleet.reach import Door, Target, doors_of, target_of
+from modelfleet.reach import Door, doors_of
+from modelfleet.targets import Target, target_of
 
 LOOK_SECONDS: Final = 5.0
 """How long it is relied upon that pods which served still do; whose connection fails, no longer."""

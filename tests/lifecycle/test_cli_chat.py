@@ -29,7 +29,8 @@ from modelfleet.cluster.client import Client
 from modelfleet.cluster.objects import DEPLOYMENT, Ref
 from modelfleet.errors import NotReadyError
 from modelfleet.fleet import Address, Fleet
-from modelfleet.reach import reached, target_of
+from modelfleet.reach import reached
+from modelfleet.targets import target_of
 
 pytestmark = pytest.mark.xdist_group("forwarding")
 

@@ -40,8 +40,9 @@ from modelfleet.client.connections import connected
 from modelfleet.cluster.client import Client
 from modelfleet.errors import NotReadyError
 from modelfleet.fleet import Address, Fleet
-from modelfleet.reach import serving_pods, target_of
+from modelfleet.reach import serving_pods
 from modelfleet.standing_port import StandingPort
+from modelfleet.targets import target_of
 from tests.gateway.running import Stub
 
 pytestmark = pytest.mark.xdist_group("forwarding")

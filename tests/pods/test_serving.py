@@ -24,8 +24,9 @@ from modelfleet.errors import NotReadyError
 from modelfleet.fleet import Fleet
 from modelfleet.local.api import Api
 from modelfleet.named import Address
-from modelfleet.reach import reached, target_of
+from modelfleet.reach import reached
 from modelfleet.report import Report
+from modelfleet.targets import target_of
 from pulumi_stack import Stack
 
 StackFactory = Callable[..., Stack]

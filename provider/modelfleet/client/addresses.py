@@ -20,9 +20,10 @@ from modelfleet.cluster.ingresses import ingress_url
 from modelfleet.cluster.mirror import Key
 from modelfleet.errors import ConfigError, ForbiddenError
 from modelfleet.fleet import Address, Fleet
-from modelfleet.reach import BASE_PATH, Target, api_key_of, target_of
+from modelfleet.reach import BASE_PATH
 from modelfleet.render.container import PORT_NAME
 from modelfleet.standing_port import StandingPort
+from modelfleet.targets import Target, api_key_of, target_of
 
 KEPT_SECONDS: Final = 5.0
 """How long a resource and its key are taken for what they were; a change that is heard of, less."""

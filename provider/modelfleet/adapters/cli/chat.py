@@ -21,7 +21,7 @@ from modelfleet.errors import ConfigError, ModelFleetError
 
 if TYPE_CHECKING:
     from modelfleet.adapters.cli.conversation import Conversation
-    from modelfleet.reach import Target
+    from modelfleet.targets import Target
 
 API_KEY: Final = "MODELFLEET_API_KEY"
 STDIN: Final = "-"

@@ -9,7 +9,8 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from modelfleet.cluster.client import Client
 from modelfleet.named import Address
-from modelfleet.reach import Endpoint, Target, reached, target_of
+from modelfleet.reach import Endpoint, reached
+from modelfleet.targets import Target, target_of
 
 
 class Way:

@@ -12,7 +12,8 @@ from modelfleet.errors import (
     NotFoundError,
     UnavailableError,
 )
-from modelfleet.reach import Endpoint, Target
+from modelfleet.reach import Endpoint
+from modelfleet.targets import Target
 
 if TYPE_CHECKING:
     import openai

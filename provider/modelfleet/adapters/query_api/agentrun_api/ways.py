@@ -18,8 +18,8 @@ from modelfleet.adapters.query_api.parts import Parts
 from modelfleet.catalogue import Entry
 from modelfleet.cluster.mirror import Key
 from modelfleet.fleet import Fleet
-from modelfleet.reach import Target
 from modelfleet.standing_port import StandingPort
+from modelfleet.targets import Target
 
 CONNECT_SECONDS: Final = 10.0
 
