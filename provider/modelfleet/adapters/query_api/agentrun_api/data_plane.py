@@ -28,10 +28,10 @@ from modelfleet.adapters.query_api.refusal import RefusedError
 from modelfleet.agentrun.scope import is_visible
 from modelfleet.catalogue import Entry
 from modelfleet.cluster.mirror import Key
+from modelfleet.cluster.objects import DEPLOYMENT
 from modelfleet.errors import ModelFleetError, NotReadyError
 from modelfleet.resource_types import MODEL_PROXY, MODEL_SERVICE
 from modelfleet.spec.proxy import ModelProxySpec
-from modelfleet.spec.service import ModelServiceSpec
 
 POSTED: Final = (
     "chat/completions",
@@ -89,7 +89,7 @@ async def infer(request: Request, parts: Parts) -> Response:
     except httpx.TransportError as error:
         why = ways.failure(entry) or "the connection to it failed"
         raise RefusedError(502, "unreachable", f"{entry.service.id}: {why}.") from error
-    return _Relayed(answer)
+    return Relayed(answer)
 
 
 def refusal_form(refused: RefusedError, request_id: str) -> Response:
@@ -112,19 +112,16 @@ def _meant(request: Request, parts: Parts, account: Account | None) -> Entry:
         RefusedError: there is none that the caller may call.
     """
     name = request.path_params["name"]
-    if not parts.catalogue.freshness.synced:
-        raise RefusedError(503, "not_ready", "The fleet is not known yet.")
-    if account is not None:
-        entry = _seen(name, parts, account)
-    elif "authorization" not in request.headers:
+    if account is None and "authorization" not in request.headers:
         raise RefusedError(
             401,
             "missing_api_key",
             "Send the API key of the proxy as Authorization: Bearer, or sign the request "
             f"({DATA_HEADER}).",
         )
-    else:
-        entry = _guarded(name, parts)
+    if not parts.catalogue.freshness.synced:
+        raise RefusedError(503, "not_ready", "The fleet is not known yet.")
+    entry = _guarded(name, parts) if account is None else _seen(name, parts, account)
     if entry is None:
         raise RefusedError(404, "not_found", f"There is no proxy or service {name} to call here.")
     return entry
@@ -137,7 +134,7 @@ def _seen(name: str, parts: Parts, account: Account) -> Entry | None:
         entry = entries.get(Key(account.namespace, kind, name))
         if entry is None or not is_visible(entry, account.scope):
             continue
-        if isinstance(entry.spec, ModelServiceSpec) and entry.spec.deployment is None:
+        if entry.primary["kind"] != DEPLOYMENT.kind:
             raise RefusedError(
                 404, "not_found", f"{name} runs elsewhere: call it at its own base URL."
             )
@@ -202,7 +199,7 @@ def onward_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, 
     ]
 
 
-class _Relayed(StreamingResponse):
+class Relayed(StreamingResponse):
     """An answer as it comes in; its connection is given back however this ends."""
 
     def __init__(self, answer: httpx.Response) -> None:
@@ -211,6 +208,7 @@ class _Relayed(StreamingResponse):
         self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
         try:
             await super().__call__(scope, receive, send)
         finally:
