@@ -47,7 +47,8 @@ from modelfleet.cluster.objects import DEPLOYMENT, Object
 from modelfleet.fleet import Desired
 from modelfleet.named import Address
 from modelfleet.plan import plan, spec_of
-from modelfleet.reach import reached, target_of
+from modelfleet.reach import reached
+from modelfleet.targets import target_of
 
 NAME = "first answer"
 
