@@ -67,7 +67,11 @@ def serve_kubeconfig(
     """The kubeconfig of a user who may do what the printed ClusterRole grants."""
     folder = tmp_path_factory.mktemp("serve")
     return least_kubeconfig(
-        plane, plane_api, folder, user="serve-under-test", role=role_of(printed())
+        plane,
+        plane_api,
+        folder,
+        user="serve-under-test",
+        role=role_of(printed()),
     )
 
 
@@ -289,7 +293,11 @@ def test_answers_go_on_while_the_api_server_is_away_and_are_new_again_when_it_is
     plane.up(gpus="l4-24gb:1x1")
     with plane.api() as api:
         kubeconfig = least_kubeconfig(
-            plane, api, tmp_path, user="serve-under-test", role=role_of(printed())
+            plane,
+            api,
+            tmp_path,
+            user="serve-under-test",
+            role=role_of(printed()),
         )
     accounts = [account("ci", may_write=True)]
     with (

@@ -44,8 +44,10 @@ def printed(*arguments: str) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(result.stdout))
 
 
-def role_of(objects: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    return next(obj for obj in objects if obj["kind"] == "ClusterRole")
+def role_of(objects: Sequence[Mapping[str, Any]], *, name: str = "serve-all") -> Mapping[str, Any]:
+    """Return the ClusterRole among ``objects``, by a name that no test has for other rules."""
+    role = next(obj for obj in objects if obj["kind"] == "ClusterRole")
+    return {**role, "metadata": {"name": name}}
 
 
 def apply(api: Api, obj: Mapping[str, Any], *, namespace: str, manager: str = "a-person") -> Any:
@@ -132,7 +134,7 @@ async def test_the_printed_role_grants_exactly_what_serving_both_kinds_takes(
 async def test_the_printed_role_of_a_read_only_server_grants_exactly_what_reading_takes(
     connected: Connected, namespace: str
 ) -> None:
-    role = role_of(printed("--read-only"))
+    role = role_of(printed("--read-only"), name="serve-read-only")
     fleet = connected(role)
     try:
         await Registry(fleet).list(kind=SERVICE, scope=Scope(namespace=namespace))

@@ -72,6 +72,12 @@ def test_the_page_on_the_apis_tells_of_every_limit_that_can_be_set_with_its_defa
         assert f"{number:.0f}" in table
 
 
+def test_it_explains_itself_and_its_exit_codes() -> None:
+    shown = run("--help")
+    assert shown.exit_code == 0
+    assert "Exit codes: 0 fine, 1 failed" in " ".join(shown.output.split())
+
+
 def test_accounts_that_are_wrong_keep_it_from_starting(tmp_path: Path) -> None:
     path = tmp_path / "accounts.yaml"
     path.write_text("accounts: [{name: ci, passwort: x}]")

@@ -154,6 +154,8 @@ def _set_up_logs() -> None:
         stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
     )
     logging.getLogger("modelfleet.serve").setLevel(logging.INFO)
+    # What is wrong with strangers' requests is not worth a line each.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     audit = logging.getLogger(AUDIT)
     audit.setLevel(logging.INFO)
     audit.propagate = False
