@@ -259,3 +259,13 @@ def test_a_parameter_that_names_what_is_not_there_is_an_invalid_argument(
 def test_the_first_of_equal_parameters_counts_and_unknown_ones_are_ignored() -> None:
     said = query_of([("limit", " 3 "), ("limit", "x"), ("unknown", "x"), ("Q", "x")])
     assert (said.limit, said.tests) == (3, [])
+
+
+async def test_a_long_query_lets_others_have_their_turns(rows: Sequence[Row]) -> None:
+    slow = asyncio.create_task(find(query_of([("q", "yaml~=%a_%e_%i_%zz")]), list(rows) * 80_000))
+    turns = 0
+    while not slow.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert slow.result() == []
+    assert turns > 3
