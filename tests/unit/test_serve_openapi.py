@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from modelfleet.adapters.query_api.application import application
-from modelfleet.adapters.query_api.openapi import SCHEMES, document_of, document_text
+from modelfleet.adapters.query_api.openapi import HEADERS, SCHEMES, document_of, document_text
 from modelfleet.adapters.query_api.operations import Operation, Parameter
 from modelfleet.adapters.query_api.parts import Parts
 from modelfleet.adapters.query_api.server import FORMS, OPERATIONS
@@ -108,6 +108,12 @@ def test_every_schema_is_one() -> None:
     # References lead somewhere.
     for reference in re.findall(r'"\$ref": "#/components/schemas/(\w+)"', json.dumps(document)):
         assert reference in document["components"]["schemas"]
+
+
+def test_every_response_is_described_with_the_headers_that_all_have() -> None:
+    for _, _, each in operations_in(described()):
+        for response in each["responses"].values():
+            assert set(response["headers"]) == set(HEADERS)
 
 
 async def test_the_document_is_served_as_it_is_checked_in() -> None:

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from modelfleet.adapters.query_api.bounds import address_of
 from modelfleet.adapters.query_api.freshness import tell_freshness
 from modelfleet.adapters.query_api.parts import Parts
-from modelfleet.adapters.query_api.refusal import Form, RefusedError, plain_form
+from modelfleet.adapters.query_api.refusal import REQUEST_ID, Form, RefusedError, plain_form
 
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 
@@ -139,7 +139,7 @@ class _Reply:
         if message["type"] == "http.response.start":
             self.started = True
             headers = MutableHeaders(scope=message)
-            headers["X-Request-Id"] = self._request_id
+            headers[REQUEST_ID] = self._request_id
             for name, value in _SECURITY.items():
                 headers[name] = value
             if self._scope.get("scheme") == "https":

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
+from modelfleet.adapters.query_api.freshness import AGE, STALE
 from modelfleet.adapters.query_api.operations import (
     AGENTRUN_SIGNATURE,
     ZSTACK_ACCESS_KEY,
@@ -19,6 +20,7 @@ from modelfleet.adapters.query_api.operations import (
     Parameter,
     Schema,
 )
+from modelfleet.adapters.query_api.refusal import REQUEST_ID
 
 VERSION: Final = "1"
 """Of the APIs, not of the program: they grow, and break nobody."""
@@ -44,6 +46,23 @@ SCHEMES: Final[Mapping[str, Schema]] = {
         "description": "`ZStack <id of an access key>:<signature>`, with a `Date`.",
     },
 }
+
+HEADERS: Final[Mapping[str, Schema]] = {
+    REQUEST_ID: {
+        "description": "By which the server's log and audit know the request.",
+        "schema": {"type": "string"},
+    },
+    AGE: {
+        "description": "For how long changes may have been missed; 0 while they are heard of as "
+        "they happen.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    STALE: {
+        "description": "Why changes may have been missed; absent while none are.",
+        "schema": {"type": "string"},
+    },
+}
+"""Of every response."""
 
 _IN_PATH: Final = re.compile(r"\{(\w+)(?::\w+)?\}")
 
@@ -72,6 +91,7 @@ def document_of(operations: Sequence[Operation]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": dict(sorted(components.schemas.items())),
+            "headers": {name: dict(header) for name, header in HEADERS.items()},
             "securitySchemes": {name: dict(scheme) for name, scheme in SCHEMES.items()},
         },
     }
@@ -145,7 +165,10 @@ def _parameters(operation: Operation, components: _Components) -> list[dict[str,
 
 
 def _reply(status: int, schema: Schema | None, components: _Components) -> dict[str, Any]:
-    described: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+    described: dict[str, Any] = {
+        "description": HTTPStatus(status).phrase,
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in HEADERS},
+    }
     if schema is None:
         described["content"] = {"text/plain": {"schema": {"type": "string"}}}
     else:

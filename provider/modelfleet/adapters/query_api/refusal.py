@@ -6,9 +6,12 @@ Handlers may raise it too, for what is not theirs to word. Bodies are for each A
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
+
+REQUEST_ID: Final = "X-Request-Id"
 
 
 class RefusedError(Exception):
