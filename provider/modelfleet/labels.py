@@ -8,6 +8,7 @@ Nothing here talks to a cluster or knows what a spec is.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Final
 
 PREFIX: Final = "modelfleet.dev/"
@@ -25,6 +26,8 @@ RECORD: Final = PREFIX + "record"
 URN: Final = PREFIX + "urn"
 ACCESS_NAME: Final = PREFIX + "access-name"
 SECRET_HASH: Final = PREFIX + "secret-hash"
+REPLICAS_BEFORE_STOP: Final = PREFIX + "replicas-before-stop"
+"""A tag, kept with the declaration of what was stopped: how many replicas a start brings back."""
 KEYS_HASH: Final = PREFIX + "keys-hash"
 """On a gateway's pod: the keys it was told of last. A change has its kubelet bring them at once."""
 
@@ -36,6 +39,11 @@ HASH_KEY_DATA: Final = "modelfleet-hash-key"
 
 ANNOTATIONS_LIMIT_BYTES: Final = 262_144
 """Kubernetes' own limit on the sum of all annotations of one object."""
+
+
+def own_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags that a user declared, without the notes that are kept among them."""
+    return {key: text for key, text in tags.items() if not key.startswith(PREFIX)}
 
 
 def owner_hash(owner: str) -> str:

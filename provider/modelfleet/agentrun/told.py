@@ -21,6 +21,7 @@ from modelfleet.agentrun.spelling import on_the_wire
 from modelfleet.catalogue import Entry
 from modelfleet.cluster.records import record_of
 from modelfleet.errors import ConflictError
+from modelfleet.labels import own_tags
 from modelfleet.resource_types import MODEL_SERVICE, TYPES, type_of
 from modelfleet.service import DEGRADED, READY, STOPPED
 from modelfleet.spec.fields import ANY
@@ -76,6 +77,7 @@ def told_of(declaration: Mapping[str, Any], *, kind: str) -> dict[str, Any]:
         told["proxy_mode"] = mode_of(declaration)
         namespace = told["namespace"]
         told = with_services(told, lambda each: told_name(each, namespace=namespace))
+    told["tags"] = own_tags(told["tags"] or {})
     for secret in of.model.secrets:
         told = _without(told, secret)
     return told

@@ -7,12 +7,11 @@ sees half of a change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Self
 
 from pydantic import ConfigDict, PrivateAttr
 
-from modelfleet import labels
 from modelfleet.agentrun.names import Status
 from modelfleet.agentrun.registry import Resource
 from modelfleet.agentrun.shapes import Shape
@@ -57,7 +56,7 @@ class ResourceBase(Shape):
     @classmethod
     def told(cls, resource: Resource, config: Config) -> Self:
         """Return a new object that shows ``resource`` and remembers ``config``."""
-        shown = cls.model_validate(_shown(resource))
+        shown = cls.model_validate(resource.fields)
         shown._remember(resource, config)
         return shown
 
@@ -165,12 +164,3 @@ class ResourceBase(Shape):
         )
         self._is_scaled = False
         return self._take(resource, merged)
-
-
-def _shown(resource: Resource) -> Mapping[str, Any]:
-    """Return what is shown of a resource: all that is told, but tags that are ours."""
-    fields = resource.fields
-    if tags := fields.get("tags"):
-        own = {key: tag for key, tag in tags.items() if not key.startswith(labels.PREFIX)}
-        return {**fields, "tags": own}
-    return fields

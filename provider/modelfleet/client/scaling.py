@@ -18,9 +18,7 @@ from modelfleet.client.verbs import call
 from modelfleet.spec.proxy import ModelProxySpec
 from modelfleet.spec.tree import dotted
 
-BEFORE_STOP: Final = labels.PREFIX + "replicas-before-stop"
-
-_NOTE: Final = dotted(("tags", BEFORE_STOP))
+_NOTE: Final = dotted(("tags", labels.REPLICAS_BEFORE_STOP))
 
 
 async def scale(
@@ -65,7 +63,7 @@ async def start(
         return await _scaled(
             connection,
             resource,
-            target or int(_tags(resource).get(BEFORE_STOP, "1")),
+            target or int(_tags(resource).get(labels.REPLICAS_BEFORE_STOP, "1")),
             config=config,
             take_ownership=take_ownership,
         )
@@ -104,13 +102,13 @@ async def _scaled(
     if resource.kind != PROXY:
         fields = {"deployment": fields}
     if before is not None:
-        fields["tags"] = {BEFORE_STOP: str(before)}
+        fields["tags"] = {labels.REPLICAS_BEFORE_STOP: str(before)}
     return await connection.registry.update(
         resource.name,
         fields,
         kind=resource.kind,
         scope=config.get_scope(take_ownership=take_ownership),
-        clear=(_NOTE,) if before is None and BEFORE_STOP in _tags(resource) else (),
+        clear=(_NOTE,) if before is None and labels.REPLICAS_BEFORE_STOP in _tags(resource) else (),
     )
 
 

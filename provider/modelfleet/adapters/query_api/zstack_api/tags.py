@@ -11,6 +11,7 @@ from typing import Final
 
 from modelfleet.adapters.query_api.zstack_api.described import Described
 from modelfleet.agentrun.scope import DEFAULT_WORKSPACE, workspace_of
+from modelfleet.labels import own_tags
 
 USER_TAG: Final = "__userTag__"
 SYSTEM_TAG: Final = "__systemTag__"
@@ -57,7 +58,7 @@ SYSTEM_TAGS: Final[Mapping[str, tuple[str, Callable[[Described], str | None]]]] 
 
 def user_tags(described: Described) -> tuple[str, ...]:
     """Return the declared tags."""
-    tags = described.spec.tags if described.spec else {}
+    tags = own_tags(described.spec.tags) if described.spec else {}
     return tuple(f"{key}::{value}" for key, value in sorted(tags.items()))
 
 
