@@ -23,7 +23,7 @@ from agentrun_server import (
     parts_of,
     proxy,
 )
-from fleets import desired
+from fleets import ENGINE, desired
 from fleets import external as declared
 from proxies import SMALL, make_secret
 
@@ -258,11 +258,20 @@ async def test_the_providers_are_those_of_the_services_there(parts: Parts) -> No
         data(await http.post(SERVICES, json=external("one")))
         other = {"baseUrl": "https://api.example.com/v1", "modelNames": ["gpt-y"]}
         data(await http.post(SERVICES, json=external("two", providerSettings=other)))
-        data(await http.post(SERVICES, json=external("three", provider="tongyi")))
+        config = {"modelName": "gpt-x", "modelFeatures": {"toolCall": True}}
+        told = external("three", provider="tongyi", modelInfoConfigs=[config])
+        three = data(await http.post(SERVICES, json=told))
+        deployment = {"model": {"uri": "file:///models/qwen"}, "runtime": ENGINE, "replicas": 0}
+        here = {"modelServiceName": "here", "modelType": "llm", "deployment": deployment}
+        hosted = data(await http.post(SERVICES, json=here))
         path = f"{ROOT}/model-providers"
         listed = data(await http.get(path))
-        assert [each["providerName"] for each in listed["items"]] == ["openai", "tongyi"]
-        first = listed["items"][0]
+        providers = [each["providerName"] for each in listed["items"]]
+        assert providers == [None, "openai", "tongyi"]
+        own, first, last = listed["items"]
+        assert own["baseUrl"] == hosted["providerSettings"]["baseUrl"]
+        assert own["modelNames"] == hosted["providerSettings"]["modelNames"]
+        assert last["modelInfoConfigs"] == three["modelInfoConfigs"]
         assert first["models"] == first["modelNames"] == ["gpt-x", "gpt-y"]
         assert first["baseUrl"] == "https://api.example.com/v1"
         assert data(await http.get(path, params={"modelName": "gpt-y"}))["total"] == 1

@@ -12,14 +12,17 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from modelfleet import labels
 from modelfleet.adapters.query_api.agentrun_api.attempts import looking
 from modelfleet.adapters.query_api.agentrun_api.bodies import asked_of
 from modelfleet.adapters.query_api.agentrun_api.replies import reply
 from modelfleet.adapters.query_api.agentrun_api.resources import page_data, waits_for_changes
 from modelfleet.adapters.query_api.parts import Parts
 from modelfleet.agentrun.registry import Resource
-from modelfleet.agentrun.told import wire_of
+from modelfleet.agentrun.spelling import on_the_wire
+from modelfleet.cluster.records import Record
 from modelfleet.resource_types import MODEL_SERVICE
+from modelfleet.spec.service import ModelServiceSpec
 
 FILTERS: Final = frozenset({"modelName", "modelType", "provider"})
 
@@ -43,22 +46,23 @@ async def list_providers(request: Request, parts: Parts) -> Response:
 
 
 def providers_of(services: Iterable[Resource]) -> list[dict[str, Any]]:
-    """Return the items, by provider, base URL and type.
+    """Return the items, by provider, base URL and type; services that cannot be read are in none.
 
     ``providerName`` and ``models`` are what AgentRun's clients read, ``provider`` and
     ``modelNames`` what its documentation calls the same.
     """
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
     for service in services:
-        data = wire_of(service.fields, kind=service.kind)
-        settings = data.get("providerSettings") or {}
-        provider, model_type = data.get("provider"), data.get("modelType")
-        base_url = settings.get("baseUrl")
+        spec, record = service.entry.spec, service.entry.record
+        if not isinstance(spec, ModelServiceSpec) or record is None:
+            continue
+        base_url, names = _where(spec, access_name=service.entry.service.access_name)
+        model_type = str(spec.model_type or "") or None
         item = found.setdefault(
-            (provider or "", base_url or "", model_type or ""),
+            (spec.provider or "", base_url, model_type or ""),
             {
-                "providerName": provider,
-                "provider": provider,
+                "providerName": spec.provider,
+                "provider": spec.provider,
                 "baseUrl": base_url,
                 "modelType": model_type,
                 "models": [],
@@ -66,10 +70,28 @@ def providers_of(services: Iterable[Resource]) -> list[dict[str, Any]]:
                 "modelInfoConfigs": [],
             },
         )
-        names = {*item["models"], *(settings.get("modelNames") or ())}
-        item["models"] = item["modelNames"] = sorted(names)
-        item["modelInfoConfigs"] += data.get("modelInfoConfigs") or ()
+        item["models"] = item["modelNames"] = sorted({*item["models"], *names})
+        item["modelInfoConfigs"] += _configs(record)
     return [found[key] for key in sorted(found)]
+
+
+def _where(spec: ModelServiceSpec, *, access_name: str) -> tuple[str, Sequence[str]]:
+    """Return the base URL of a service and its names, as ``told.py`` does.
+
+    Without asking for everything else that there is to tell: it is done for all services at once.
+    """
+    settings = spec.provider_settings
+    declared = (settings.model_names if settings else None) or ()
+    if settings is not None and settings.base_url is not None:
+        return str(settings.base_url), tuple(declared)
+    url = labels.endpoint(spec.name, namespace=spec.namespace)
+    return f"{url}/v1", (access_name, *declared)
+
+
+def _configs(record: Record) -> list[Any]:
+    declared = record.spec.get("model_info_configs") or []
+    configs: list[Any] = on_the_wire("model_info_configs", declared, kind=MODEL_SERVICE.kind)
+    return configs
 
 
 def _is_meant(item: Mapping[str, Any], filters: Mapping[str, str]) -> bool:
