@@ -55,7 +55,10 @@ class Signer(httpx.Auth):
             [
                 request.method,
                 request.url.raw_path.decode().partition("?")[0],
-                "&".join(f"{name}={quote(value, safe='~')}" for name, value in sorted(query)),
+                "&".join(
+                    f"{quote(name, safe='~')}={quote(value, safe='~')}"
+                    for name, value in sorted(query)
+                ),
                 "".join(f"{name}:{value}\n" for name, value in signed.items()),
                 ";".join(signed),
                 request.headers["x-acs-content-sha256"],
