@@ -245,8 +245,8 @@ async def test_a_listing_takes_the_filters_of_agentrun_and_no_others(parts: Part
             assert names(await http.get(PROXIES, params=where), "modelProxyName") == wanted, where
         for wrong, says in (
             ("?status=READY", "status: unknown parameter"),
-            ("?pageSize=0", "pageSize: must be a number from 1 to 1000"),
-            ("?pageSize=1001", "pageSize"),
+            ("?pageSize=0", "pageSize: must be a number from 1 to 100"),
+            ("?pageSize=101", "pageSize"),
             ("?pageNumber=two", "pageNumber"),
             ("?provider=a&provider=b", "provider: given more than once"),
         ):

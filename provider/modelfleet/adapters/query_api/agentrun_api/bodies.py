@@ -19,7 +19,9 @@ from modelfleet.adapters.query_api.refusal import RefusedError
 DEFAULT_PAGE_SIZE: Final = 20
 """AgentRun's own."""
 
-LARGEST_PAGE_SIZE: Final = 1000
+LARGEST_PAGE_SIZE: Final = 100
+"""To tell of one resource takes a third of a millisecond, in which nobody else is answered."""
+
 _LARGEST_PAGE_NUMBER: Final = 1_000_000_000
 
 
