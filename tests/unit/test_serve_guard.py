@@ -233,6 +233,22 @@ async def test_a_fleet_that_is_read_and_followed_is_ready_and_of_age_zero() -> N
             assert (await http.get("/readyz")).status_code == 503
 
 
+async def test_a_server_that_starts_before_the_api_server_becomes_ready_with_it() -> None:
+    api = ClusterApi()
+    api.down = True
+    served = parts(fleet=Fleet(api.client()))
+    async with asking(served) as http, upkept(served):
+
+        async def has_tried() -> bool:
+            return bool(served.catalogue.freshness.trouble)
+
+        await until(has_tried)
+        assert (await http.get("/readyz")).status_code == 503
+        assert (await http.get("/healthz")).status_code == 200
+        api.down = False
+        await until(ready(http))
+
+
 async def test_while_the_api_server_is_away_answers_go_on_and_say_so() -> None:
     async def admitted(request: Request, parts: Parts) -> Response:
         account = parts.accounts.named("ci")

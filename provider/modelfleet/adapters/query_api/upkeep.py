@@ -15,6 +15,7 @@ from modelfleet.adapters.query_api.parts import Parts
 from modelfleet.errors import ModelFleetError
 
 LOOK_SECONDS: Final = 1.0
+RETRY_SECONDS: Final = 5.0
 
 _LOG: Final = logging.getLogger("modelfleet.serve")
 
@@ -50,7 +51,7 @@ async def _sync(parts: Parts) -> None:
             await parts.catalogue.fresh()
         except ModelFleetError as error:
             _LOG.error("The fleet could not be read yet. %s", error)
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
         else:
             parts.readiness.synced = True
             _LOG.info(
