@@ -40,7 +40,10 @@ def hello(said: str = "hello", **others: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def server(forwarding: Forwarding, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server over two proxies, one of which asks for keys, and three services."""
+    """A server over two proxies, one of which asks for keys, and three services.
+
+    No other module has these names on its plane, where commands are given names alone.
+    """
     forwarding.api.send("POST", "/api/v1/namespaces", json={"metadata": {"name": NAMESPACE}})
     asyncio.run(_applied(forwarding))
     with serving(
@@ -59,19 +62,19 @@ async def _applied(forwarding: Forwarding) -> None:
     fleet = Fleet(Client.connect(kubeconfig=str(forwarding.plane.kubeconfig)))
     keyed = {"api_keys": {"team": {"key": KEY}}}
     services = [
-        hosted(NAMESPACE),
-        {**hosted(NAMESPACE, {"replicas": 0}), "model_service_name": "stopped"},
+        {**hosted(NAMESPACE), "model_service_name": "behind"},
+        {**hosted(NAMESPACE, {"replicas": 0}), "model_service_name": "halted"},
         {**external(NAMESPACE), "model_service_name": "elsewhere"},
     ]
     proxies = [
-        proxy(NAMESPACE, "qwen", model_proxy_name="keyed", wait=ACCEPTED, **keyed),
-        proxy(NAMESPACE, "qwen", model_proxy_name="open", wait=ACCEPTED),
+        proxy(NAMESPACE, "behind", model_proxy_name="asks", wait=ACCEPTED, **keyed),
+        proxy(NAMESPACE, "behind", model_proxy_name="asks-nobody", wait=ACCEPTED),
     ]
     try:
         await asyncio.gather(*(fleet.apply(desired_service(each)) for each in services))
         await asyncio.gather(*(fleet.apply(desired_proxy(each)) for each in proxies))
         async with asyncio.timeout(60):
-            while not await _are_ready(fleet, "keyed", "open"):
+            while not await _are_ready(fleet, "asks", "asks-nobody"):
                 await fleet.catalogue.changed(timeout_seconds=1)
     finally:
         await fleet.aclose()
@@ -101,24 +104,24 @@ SIGNED: Final[dict[str, Any]] = {"auth": signed()}
 @pytest.mark.parametrize(
     ("name", "credentials", "status", "code"),
     [
-        ("keyed", NOBODY, 401, "missing_api_key"),
-        ("keyed", BEARER, 200, None),
-        ("keyed", SIGNED, 200, None),
-        ("keyed", {"auth": signed(unbound=True)}, 200, None),
-        ("keyed", {"auth": DataSigner("key-of-ci", "not-the-secret-0001")}, 401, "SignatureDo"),
-        ("keyed", {"auth": signed("abroad")}, 404, "not_found"),
+        ("asks", NOBODY, 401, "missing_api_key"),
+        ("asks", BEARER, 200, None),
+        ("asks", SIGNED, 200, None),
+        ("asks", {"auth": signed(unbound=True)}, 200, None),
+        ("asks", {"auth": DataSigner("key-of-ci", "not-the-secret-0001")}, 401, "SignatureDo"),
+        ("asks", {"auth": signed("abroad")}, 404, "not_found"),
         # Never an open door: without keys of its own, a proxy is for who signs.
-        ("open", NOBODY, 401, "missing_api_key"),
-        ("open", BEARER, 404, "not_found"),
-        ("open", SIGNED, 200, None),
-        ("open", {"auth": signed("blue")}, 404, "not_found"),
-        ("qwen", BEARER, 404, "not_found"),
-        ("qwen", SIGNED, 200, None),
+        ("asks-nobody", NOBODY, 401, "missing_api_key"),
+        ("asks-nobody", BEARER, 404, "not_found"),
+        ("asks-nobody", SIGNED, 200, None),
+        ("asks-nobody", {"auth": signed("blue")}, 404, "not_found"),
+        ("behind", BEARER, 404, "not_found"),
+        ("behind", SIGNED, 200, None),
         # Whoever may declare an address could else have the server call it.
         ("elsewhere", SIGNED, 404, "not_found"),
         ("missing", BEARER, 404, "not_found"),
         ("missing", SIGNED, 404, "not_found"),
-        ("stopped", SIGNED, 503, "not_ready"),
+        ("halted", SIGNED, 503, "not_ready"),
     ],
 )
 def test_who_may_call_what(
@@ -136,18 +139,18 @@ def test_who_may_call_what(
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("POST", "/models/keyed/v1/chat/completions/", 404),
-        ("POST", "/models/keyed/v1/admin", 404),
-        ("POST", "/models/keyed/v1/../admin", 404),
-        ("POST", "/models/keyed/v1/%2e%2e/admin", 404),
-        ("POST", "/models/keyed/v1//chat/completions", 404),
-        ("POST", "/models/keyed/v1/chat%2Fcompletions?a=b", 200),
-        ("GET", "/models/keyed/v1/models/../../metrics", 404),
-        ("GET", "/models/keyed/v1/models/a%2F..%2F..%2Fmetrics", 404),
-        ("GET", "/models/keyed/metrics", 404),
-        ("GET", "/models/keyed/v1/chat/completions", 405),
-        ("POST", "/models/keyed/v1/models", 405),
-        ("DELETE", "/models/keyed/v1/models", 405),
+        ("POST", "/models/asks/v1/chat/completions/", 404),
+        ("POST", "/models/asks/v1/admin", 404),
+        ("POST", "/models/asks/v1/../admin", 404),
+        ("POST", "/models/asks/v1/%2e%2e/admin", 404),
+        ("POST", "/models/asks/v1//chat/completions", 404),
+        ("POST", "/models/asks/v1/chat%2Fcompletions?a=b", 200),
+        ("GET", "/models/asks/v1/models/../../metrics", 404),
+        ("GET", "/models/asks/v1/models/a%2F..%2F..%2Fmetrics", 404),
+        ("GET", "/models/asks/metrics", 404),
+        ("GET", "/models/asks/v1/chat/completions", 405),
+        ("POST", "/models/asks/v1/models", 405),
+        ("DELETE", "/models/asks/v1/models", 405),
     ],
 )
 def test_only_paths_of_openai_pass(
@@ -160,7 +163,7 @@ def test_only_paths_of_openai_pass(
 
 
 def test_openais_own_client_calls_a_proxy_by_its_key(http: httpx.Client, server: Server) -> None:
-    base_url = f"{server.url}/models/keyed/v1"
+    base_url = f"{server.url}/models/asks/v1"
     client = openai.OpenAI(base_url=base_url, api_key=KEY, http_client=http, max_retries=0)
     messages: list[Any] = [{"role": "user", "content": "hello"}]
     answer = client.chat.completions.create(model="chat", messages=messages, max_tokens=7)
@@ -176,7 +179,7 @@ def test_openais_own_client_calls_a_proxy_by_its_key(http: httpx.Client, server:
 def test_an_answer_passes_as_it_comes(http: httpx.Client) -> None:
     began = time.monotonic()
     asked = hello("think", stream=True)
-    with http.stream("POST", f"/models/keyed{CHAT}", json=asked, **BEARER) as reply:
+    with http.stream("POST", f"/models/asks{CHAT}", json=asked, **BEARER) as reply:
         first = next(reply.iter_lines())
     assert '"content": "user"' in first
     assert time.monotonic() - began < 20, "the rest takes 30 s a word"
@@ -184,7 +187,7 @@ def test_an_answer_passes_as_it_comes(http: httpx.Client) -> None:
 
 def test_many_calls_share_one_way(http: httpx.Client) -> None:
     def call(number: int) -> str:
-        reply = http.post(f"/models/keyed{CHAT}", json=hello(str(number)), **BEARER)
+        reply = http.post(f"/models/asks{CHAT}", json=hello(str(number)), **BEARER)
         return str(reply.json()["choices"][0]["message"]["content"])
 
     with ThreadPoolExecutor(20) as pool:
