@@ -208,8 +208,10 @@ class Relayed(StreamingResponse):
         self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send it; where it breaks off, the guard ends the caller's connection as well."""
         try:
             await super().__call__(scope, receive, send)
+        except httpx.TransportError as error:
+            raise RefusedError(502, "unreachable", "The answer broke off.") from error
         finally:
             await self._answer.aclose()
