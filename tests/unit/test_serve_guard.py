@@ -12,6 +12,8 @@ from served import PASSWORD, ClusterApi, asking, cheap_hash, operation, parts, u
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
+from modelfleet.adapters.query_api import received
+from modelfleet.adapters.query_api.application import application
 from modelfleet.adapters.query_api.parts import Parts
 from modelfleet.adapters.query_api.passwords import sha512_of
 from modelfleet.adapters.query_api.refusal import RefusedError, request_id_of
@@ -148,6 +150,77 @@ async def test_a_body_that_does_not_arrive_in_time_is_told_so() -> None:
     async with asking(parts(request_seconds=0.05), [operation(read, method="POST")]) as http:
         reply = await http.post("/asked", content=dribble())
     assert (reply.status_code, reply.json()["code"]) == (408, "TooSlow")
+
+
+async def test_a_body_that_dribbles_in_is_told_so_long_before_the_request_would_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(received, "BODY_SECONDS", 0.05)
+
+    async def dribble() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x"
+            await asyncio.sleep(0.01)
+
+    async with asking(parts(), [operation(read, method="POST")]) as http:
+        reply = await http.post("/asked", content=dribble())
+    assert (reply.status_code, reply.json()["code"]) == (408, "TooSlow")
+    assert reply.headers["Connection"] == "close"
+
+
+async def test_a_body_is_not_too_slow_because_its_reader_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(received, "BODY_SECONDS", 0.2)
+
+    async def take_time(request: Request, parts: Parts) -> Response:
+        async for _ in request.stream():
+            await asyncio.sleep(0.15)
+        return PlainTextResponse("read")
+
+    async def parts_of_it() -> AsyncIterator[bytes]:
+        for _ in range(4):
+            yield b"x"
+
+    async with asking(parts(), [operation(take_time, method="POST")]) as http:
+        assert (await http.post("/asked", content=parts_of_it())).text == "read"
+
+
+async def test_one_address_never_has_all_places() -> None:
+    go_on, arrived = asyncio.Event(), list[Request]()
+
+    async def wait(request: Request, parts: Parts) -> Response:
+        arrived.append(request)
+        await go_on.wait()
+        return PlainTextResponse("done")
+
+    served = parts(concurrency=4)
+    app = application(served, [operation(wait)])
+
+    def at(address: str) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(app, client=(address, 50_000))
+        return httpx.AsyncClient(transport=transport, base_url="http://server")
+
+    async with at("192.0.2.1") as one, at("192.0.2.2") as other:
+        waiting = [asyncio.create_task(one.get("/asked")) for _ in range(3)]
+
+        async def have_arrived() -> bool:
+            return len(arrived) == 3
+
+        await until(have_arrived)
+        assert (await one.get("/asked")).status_code == 503
+        waiting.append(asyncio.create_task(other.get("/asked")))
+        go_on.set()
+        assert {each.status_code for each in await asyncio.gather(*waiting)} == {200}
+        assert (await one.get("/asked")).status_code == 200
+    await served.fleet.aclose()
+
+
+async def test_a_body_of_two_lengths_is_refused() -> None:
+    two = {"Content-Length": "4", "Transfer-Encoding": "chunked"}
+    async with asking(parts(), [operation(read, method="POST")]) as http:
+        reply = await http.post("/asked", content=b"0\r\n\r\n", headers=two)
+    assert (reply.status_code, reply.headers["Connection"]) == (400, "close")
 
 
 async def test_a_bug_is_told_by_the_requests_id_and_shown_in_the_log_alone(

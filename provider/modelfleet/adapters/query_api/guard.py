@@ -8,27 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelfleet.adapters.query_api.bounds import address_of
 from modelfleet.adapters.query_api.freshness import tell_freshness
 from modelfleet.adapters.query_api.parts import Parts
+from modelfleet.adapters.query_api.received import Body, too_slow
 from modelfleet.adapters.query_api.refusal import REQUEST_ID, Form, RefusedError, plain_form
 
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 
 INFERENCE: Final = "/models/"
 """Where requests are handed on to models: they take long, and may be large."""
+
+_LARGEST_SHARE: Final = 3 / 4
+"""Of all places for requests, how many one address may have."""
 
 _SECURITY: Final[Mapping[str, str]] = {
     "X-Content-Type-Options": "nosniff",
@@ -67,6 +74,8 @@ class Guard:
         reply = _Reply(scope, send, self._parts, request_id=request_id)
         try:
             await self._bounded(scope, receive, reply)
+        except ClientDisconnect:
+            return  # nobody to answer
         except Exception as error:
             refused = _refused(error, request_id=request_id)
             if reply.started:
@@ -81,27 +90,24 @@ class Guard:
             await self._app(scope, receive, reply)
             return
         lane = self._inference if scope["path"].startswith(INFERENCE) else self._calls
-        self._parts.address_rates.take(address_of(Request(scope)), subject="your address")
-        if lane.in_progress >= lane.concurrency:
-            raise RefusedError(
-                503, "Busy", "Too many requests at once.", headers={"Retry-After": "1"}
-            )
-        body = _Body(scope, receive, limit_bytes=lane.body_bytes)
-        lane.in_progress += 1
+        address = address_of(Request(scope))
+        self._parts.address_rates.take(address, subject="your address")
+        with lane.place(address):
+            await self._in_time(lane, scope, Body(scope, receive, lane.body_bytes), reply)
+
+    async def _in_time(self, lane: _Lane, scope: Scope, body: Body, reply: _Reply) -> None:
         try:
             async with asyncio.timeout(lane.seconds):
                 await self._app(scope, body, reply)
         except TimeoutError:
             if body.is_awaited:
-                raise RefusedError(408, "TooSlow", "The body did not arrive in time.") from None
+                raise too_slow() from None
             raise RefusedError(
                 504,
                 "TimedOut",
                 f"There was no answer within {lane.seconds:g} s; what was to be "
                 "written may have been.",
             ) from None
-        finally:
-            lane.in_progress -= 1
 
     def _form(self, path: str) -> Form:
         fitting = (form for prefix, form in self._forms.items() if path.startswith(prefix))
@@ -121,6 +127,27 @@ class _Lane:
     body_bytes: int
     seconds: float
     in_progress: int = 0
+    _by_address: Counter[str] = field(default_factory=Counter)
+
+    @contextmanager
+    def place(self, address: str) -> Iterator[None]:
+        """Have one request in progress; one address never has all places.
+
+        Raises:
+            RefusedError: there is none left, of all or of those it may have.
+        """
+        most = math.ceil(self.concurrency * _LARGEST_SHARE)
+        if self.in_progress >= self.concurrency or self._by_address[address] >= most:
+            raise RefusedError(
+                503, "Busy", "Too many requests at once.", headers={"Retry-After": "1"}
+            )
+        self.in_progress += 1
+        self._by_address[address] += 1
+        try:
+            yield
+        finally:
+            self.in_progress -= 1
+            self._by_address -= Counter([address])  # keeps none at 0
 
 
 class _BrokenOffError(Exception):
@@ -148,37 +175,6 @@ class _Reply:
             if self._parts.readiness.draining:
                 headers["Connection"] = "close"
         await self._send(message)
-
-
-class _Body:
-    """Receives, and stops where a body is longer than is allowed, whatever it said before."""
-
-    def __init__(self, scope: Scope, receive: Receive, *, limit_bytes: int) -> None:
-        self._receive = receive
-        self._limit_bytes = limit_bytes
-        self._bytes = 0
-        self.is_awaited = False
-        declared = MutableHeaders(scope=scope).get("content-length", "")
-        if declared.isascii() and declared.isdigit() and int(declared) > limit_bytes:
-            raise self._too_large()
-
-    async def __call__(self) -> Message:
-        self.is_awaited = True
-        message = await self._receive()
-        self.is_awaited = False
-        self._bytes += len(message.get("body", b""))
-        if self._bytes > self._limit_bytes:
-            raise self._too_large()
-        return message
-
-    def _too_large(self) -> RefusedError:
-        return RefusedError(
-            413,
-            "TooLarge",
-            f"The body is larger than {self._limit_bytes} bytes.",
-            # Else the rest of it would have to be read before the next request.
-            headers={"Connection": "close"},
-        )
 
 
 def _refused(error: Exception, *, request_id: str) -> RefusedError:

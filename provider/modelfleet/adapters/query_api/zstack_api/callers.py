@@ -37,9 +37,12 @@ def caller(request: Request, parts: Parts) -> Account:
         ApiError: what it shows is not, or no longer, valid.
         RefusedError: the account asks too often.
     """
-    said = request.headers.get("authorization", "").strip()
+    given = request.headers.getlist("authorization")
+    said = given[0].strip() if given else ""
     if not said:
         raise RequestError("missing header 'Authorization'")
+    if len(given) > 1:  # others on the way may have read the other one
+        raise RequestError("there is more than one header 'Authorization'")
     scheme, _, proof = said.partition(" ")
     if scheme == SESSION_SCHEME:
         account = _of_session(proof.strip(), parts)
