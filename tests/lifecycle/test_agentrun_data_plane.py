@@ -112,14 +112,14 @@ SIGNED: Final[dict[str, Any]] = {"auth": signed()}
         ("asks", {"auth": signed("abroad")}, 404, "not_found"),
         # Never an open door: without keys of its own, a proxy is for who signs.
         ("asks-nobody", NOBODY, 401, "missing_api_key"),
-        ("asks-nobody", BEARER, 404, "not_found"),
+        ("asks-nobody", BEARER, 401, "incorrect_api_key"),
         ("asks-nobody", SIGNED, 200, None),
         ("asks-nobody", {"auth": signed("blue")}, 404, "not_found"),
-        ("behind", BEARER, 404, "not_found"),
+        ("behind", BEARER, 401, "incorrect_api_key"),
         ("behind", SIGNED, 200, None),
         # Whoever may declare an address could else have the server call it.
         ("elsewhere", SIGNED, 404, "not_found"),
-        ("missing", BEARER, 404, "not_found"),
+        ("missing", BEARER, 401, "incorrect_api_key"),
         ("missing", SIGNED, 404, "not_found"),
         ("halted", SIGNED, 503, "not_ready"),
     ],

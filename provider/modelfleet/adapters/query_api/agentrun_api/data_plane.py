@@ -59,6 +59,9 @@ _HOP_BY_HOP: Final = frozenset(
     }
 )
 
+_INCORRECT: Final = "Incorrect API key. It is unknown here, was revoked or has expired."
+"""What a gateway says to a key that is not one of its own."""
+
 _TYPES: Final[Mapping[int, str]] = {
     401: "authentication_error",
     403: "permission_error",
@@ -81,15 +84,26 @@ async def infer(request: Request, parts: Parts) -> Response:
             headers=onward_headers(request.scope["headers"]),
             content=request.stream() if request.method == "POST" else None,
         )
-    except NotReadyError as error:
-        raise RefusedError(503, "not_ready", str(error), headers={"Retry-After": "5"}) from error
-    except ModelFleetError as error:
-        refused = refusal_of(error, subject=entry.service.id)
-        raise RefusedError(503, "unreachable", refused.message) from error
-    except httpx.TransportError as error:
-        why = ways.failure(entry) or "the connection to it failed"
-        raise RefusedError(502, "unreachable", f"{entry.service.id}: {why}.") from error
+    except (ModelFleetError, httpx.TransportError) as error:
+        raise _unanswered(error, entry, ways, is_stranger=account is None) from error
     return Relayed(answer)
+
+
+def _unanswered(error: Exception, entry: Entry, ways: Ways, *, is_stranger: bool) -> RefusedError:
+    """Return why nobody answered; whoever has no account hears nothing of pods and clusters."""
+    retry = {"Retry-After": "5"}
+    if isinstance(error, httpx.TransportError):
+        why = ways.failure(entry) or "the connection to it failed"
+        refused = RefusedError(502, "unreachable", f"{entry.service.id}: {why}.")
+    elif isinstance(error, NotReadyError):
+        refused = RefusedError(503, "not_ready", str(error), headers=retry)
+    else:
+        assert isinstance(error, ModelFleetError)  # noqa: S101 - there is no other
+        told = refusal_of(error, subject=entry.service.id).message
+        refused = RefusedError(503, "unreachable", told)
+    if is_stranger:
+        refused.message = f"{entry.key.name} cannot be reached at the moment."
+    return refused
 
 
 def refusal_form(refused: RefusedError, request_id: str) -> Response:
@@ -121,7 +135,9 @@ def _meant(request: Request, parts: Parts, account: Account | None) -> Entry:
         )
     if not parts.catalogue.freshness.synced:
         raise RefusedError(503, "not_ready", "The fleet is not known yet.")
-    entry = _guarded(name, parts) if account is None else _seen(name, parts, account)
+    if account is None:
+        return _guarded(name, parts)
+    entry = _seen(name, parts, account)
     if entry is None:
         raise RefusedError(404, "not_found", f"There is no proxy or service {name} to call here.")
     return entry
@@ -142,8 +158,11 @@ def _seen(name: str, parts: Parts, account: Account) -> Entry | None:
     return None
 
 
-def _guarded(name: str, parts: Parts) -> Entry | None:
-    """Return the one proxy of that name whose gateway asks for keys, where accounts have theirs."""
+def _guarded(name: str, parts: Parts) -> Entry:
+    """Return the one proxy of that name whose gateway asks for keys, where accounts have theirs.
+
+    Where there is none, that is told as its gateway would: strangers learn no names.
+    """
     entries = parts.catalogue.last_known().by_key
     found = [
         entry
@@ -155,7 +174,14 @@ def _guarded(name: str, parts: Parts) -> Entry | None:
         raise RefusedError(
             409, "ambiguous", f"There are several proxies {name}: sign the request ({DATA_HEADER})."
         )
-    return found[0] if found else None
+    if not found:
+        raise RefusedError(
+            401,
+            "incorrect_api_key",
+            _INCORRECT,
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    return found[0]
 
 
 def _asks_for_keys(spec: ModelProxySpec) -> bool:
