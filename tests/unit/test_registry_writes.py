@@ -276,7 +276,7 @@ def test_nothing_is_made_in_a_workspace_of_others(workspaces: tuple[str, ...]) -
 @pytest.mark.parametrize(
     ("fields", "path"),
     [
-        pytest.param({"routes": {"c": route("qwen")}}, "routes.c.targets[0]", id="by name"),
+        pytest.param({"routes": {"c": route("qwen")}}, "routes.c.targets[0].service", id="by name"),
         pytest.param(
             {"routes": {"c": route({"base_url": "http://qwen.models.svc/v1", "model_name": "m"})}},
             "routes.c.targets[0]",
@@ -289,7 +289,7 @@ def test_nothing_is_made_in_a_workspace_of_others(workspaces: tuple[str, ...]) -
         ),
         pytest.param(
             {"proxy_config": {"endpoints": [{"model_service_name": "qwen"}]}},
-            "proxy_config.endpoints[0]",
+            "proxy_config.endpoints[0].model_service_name",
             id="in AgentRun's form",
         ),
         pytest.param({"credential_name": "qwen-external/api_key"}, "credential_name", id="its key"),
