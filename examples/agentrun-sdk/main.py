@@ -4,6 +4,8 @@
 says of where the fleet is. Each says line by line what came of every call.
 """
 
+# mypy: ignore-errors
+# (a program as it was written for AgentRun's SDK, which is no part of this environment)
 import asyncio
 import os
 import sys
