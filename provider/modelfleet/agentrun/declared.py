@@ -25,6 +25,7 @@ from modelfleet.resource_types import MODEL_PROXY, type_of
 from modelfleet.spec.merge import merged
 from modelfleet.spec.tree import Path, dotted, pruned
 
+_LONGEST_TOLD: Final = 100
 _ALWAYS_SENT: Final = "model_info_configs"
 _NO_RENAME: Final = "cannot be changed: nothing is renamed; create another one, and delete this one"
 _IN_A_LIST: Final = "is in a list, which is replaced as a whole: set that"
@@ -160,7 +161,9 @@ def _read(body: Mapping[str, Any], *, kind: str, update: bool, subject: str = ""
     fields = reading.read(body)
     if reading.problems:
         name = fields.get(type_of(kind).name_field)
-        raise SpecError(subject or f"{kind} {name or '?'}", reading.problems)
+        # Whatever else stands in its place may be a secret.
+        told = name[:_LONGEST_TOLD] if isinstance(name, str) and name else "?"
+        raise SpecError(subject or f"{kind} {told}", reading.problems)
     return fields
 
 

@@ -60,6 +60,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "too_short": "must have at least {min_length} items",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a smaller number",
     "int_from_float": "must be a whole number",
     "float_type": "must be a number",
     "float_parsing": "must be a number",
