@@ -138,6 +138,18 @@ def test_none_of_the_manifests_passes_for_an_object_of_the_fleet() -> None:
         assert not any(key.startswith("modelfleet.dev/") for key in each["metadata"]["labels"])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "ports"),
+    [([], [443, 6443]), (["--api-server-port", "16443"], [16443])],
+    ids=lambda each: " ".join(map(str, each)),
+)
+def test_the_pod_may_talk_to_an_api_server_on_a_usual_port_or_on_the_one_that_is_said(
+    arguments: list[str], ports: list[int]
+) -> None:
+    to_ports, _ = printed(*arguments)["NetworkPolicy"]["spec"]["egress"]
+    assert [each["port"] for each in to_ports["ports"] if each["port"] != 53] == ports
+
+
 @pytest.mark.parametrize("is_read_only", [False, True])
 def test_the_role_is_for_what_is_served(is_read_only: bool) -> None:
     role = printed(*(["--read-only"] if is_read_only else []))["ClusterRole"]

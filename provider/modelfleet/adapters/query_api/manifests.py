@@ -27,12 +27,15 @@ _SELECTOR: Final = {"app.kubernetes.io/name": NAME}
 _ACCOUNTS_PATH: Final = "/etc/modelfleet/accounts"
 _TLS_PATH: Final = "/etc/modelfleet/tls"
 _READ_ONLY: Final = 0o440
+_API_SERVER_PORTS: Final = (443, 6443)
 _LEAVING_SECONDS: Final = 10
 """How long it goes on as if nothing were, until everybody has heard that it is no endpoint."""
 _MARGIN_SECONDS: Final = 10
 
 
-def manifests_text(settings: Settings, *, namespace: str, image: str) -> str:
+def manifests_text(
+    settings: Settings, *, namespace: str, image: str, api_server_port: int | None = None
+) -> str:
     """Return the objects as YAML, with what is left to do as comments."""
     head = (
         f"# The HTTP APIs of modelfleet, in namespace {namespace}, which must be there.\n"
@@ -47,7 +50,7 @@ def manifests_text(settings: Settings, *, namespace: str, image: str) -> str:
             f"#   kubectl create secret tls {TLS} -n {namespace} --cert=tls.crt --key=tls.key\n"
             f"#   (or let cert-manager keep it, for {NAME}.{namespace}.svc)\n"
         )
-    objects = manifests(settings, namespace=namespace, image=image)
+    objects = manifests(settings, namespace=namespace, image=image, api_server_port=api_server_port)
     return head + "---\n" + yaml.dump_all(objects, Dumper=_Dumper, sort_keys=False, width=100)
 
 
@@ -58,8 +61,13 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def manifests(settings: Settings, *, namespace: str, image: str) -> list[Object]:
-    """Return the objects, in the order in which they are to be applied."""
+def manifests(
+    settings: Settings, *, namespace: str, image: str, api_server_port: int | None = None
+) -> list[Object]:
+    """Return the objects, in the order in which they are to be applied.
+
+    ``api_server_port`` is that of the API server's own address, where it is not a usual one.
+    """
 
     def made(kind: str, group: str, *, name: str = NAME, **content: Any) -> Object:
         metadata = {"name": name, "namespace": namespace, "labels": dict(_LABELS)}
@@ -81,7 +89,11 @@ def manifests(settings: Settings, *, namespace: str, image: str) -> list[Object]
             subjects=[{"kind": "ServiceAccount", "name": NAME, "namespace": namespace}],
         ),
         made("Secret", "v1", name=ACCOUNTS, type="Opaque"),
-        made("NetworkPolicy", "networking.k8s.io/v1", spec=_network_policy(settings)),
+        made(
+            "NetworkPolicy",
+            "networking.k8s.io/v1",
+            spec=_network_policy(settings, api_server_port=api_server_port),
+        ),
         made(
             "PodDisruptionBudget",
             "policy/v1",
@@ -190,14 +202,16 @@ def _probe(settings: Settings, path: str, *, period_seconds: int, failures: int)
     }
 
 
-def _network_policy(settings: Settings) -> dict[str, Any]:
+def _network_policy(settings: Settings, *, api_server_port: int | None) -> dict[str, Any]:
     """Return who may talk to it, and to whom it talks.
 
     That is DNS and the API server, by their ports, and the fleet's pods, on any: a Service's port
-    is no pod's. Those have policies of their own on who may come.
+    is no pod's, nor is that of ``kubernetes.default`` the API server's own. Those pods have
+    policies of their own on who may come.
     """
+    wanted = _API_SERVER_PORTS if api_server_port is None else (api_server_port,)
     names = [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]
-    api_servers = [{"port": port, "protocol": "TCP"} for port in (443, 6443)]
+    api_servers = [{"port": port, "protocol": "TCP"} for port in wanted]
     of_the_fleet = {"key": labels.KIND, "operator": "Exists"}
     fleet = {"namespaceSelector": {}, "podSelector": {"matchExpressions": [of_the_fleet]}}
     return {

@@ -99,6 +99,15 @@ def serve(
     image: Annotated[
         str, typer.Option(help="With --manifests: your image with modelfleet in it.")
     ] = "",
+    api_server_port: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65_535,
+            help="With --manifests: the port that `kubectl get endpointslice kubernetes` shows, "
+            "if it is neither 443 nor 6443.",
+        ),
+    ] = None,
     account: Annotated[
         str,
         typer.Option(
@@ -149,7 +158,9 @@ def serve(
     if account:
         _print_account(account, namespace, tuple(workspace or ()), may_write=not read_only)
     elif manifests:
-        _print_manifests(settings, namespace=namespace, image=image)
+        _print_manifests(
+            settings, namespace=namespace, image=image, api_server_port=api_server_port
+        )
     else:
         from modelfleet.adapters.query_api.server import serve_until_told
 
@@ -179,7 +190,9 @@ def _print_account(
     )
 
 
-def _print_manifests(settings: Settings, *, namespace: str, image: str) -> None:
+def _print_manifests(
+    settings: Settings, *, namespace: str, image: str, api_server_port: int | None
+) -> None:
     from modelfleet.adapters.query_api.manifests import manifests_text
 
     if not image:
@@ -187,4 +200,7 @@ def _print_manifests(settings: Settings, *, namespace: str, image: str) -> None:
             "--manifests needs --image: modelfleet publishes none.",
             hint="docs/http-api.md has a Dockerfile of a few lines.",
         )
-    typer.echo(manifests_text(settings, namespace=namespace, image=image), nl=False)
+    text = manifests_text(
+        settings, namespace=namespace, image=image, api_server_port=api_server_port
+    )
+    typer.echo(text, nl=False)
