@@ -34,6 +34,9 @@ AUDIT_LOG = "logs/audit.log"
 
 _CLIENT_SPEED = ("--kube-api-qps=500", "--kube-api-burst=1000")
 
+# Nothing runs in a pod on a fake node, and none has to wait for its account.
+_WITHOUT_ACCOUNTS = ("--disable-admission-plugins=ServiceAccount",)
+
 
 @dataclass(frozen=True)
 class Ports:
@@ -63,7 +66,7 @@ def command_lines(
     """
     arguments = {
         ETCD: _etcd(folder),
-        API_SERVER: [*_api_server(folder, ports=ports), *for_kubelets],
+        API_SERVER: [*_api_server(folder, ports=ports), *(for_kubelets or _WITHOUT_ACCOUNTS)],
         CONTROLLER_MANAGER: [
             f"--kubeconfig={folder}/kubeconfig",
             "--leader-elect=false",
@@ -109,8 +112,6 @@ def _api_server(folder: Path, *, ports: Ports) -> list[str]:
         f"--service-account-key-file={folder}/service-account.key",
         f"--service-account-signing-key-file={folder}/service-account.key",
         f"--service-cluster-ip-range={SERVICE_ADDRESSES}",
-        # No pod here needs an account of its own, and none has to wait for its token.
-        "--disable-admission-plugins=ServiceAccount",
         "--kubelet-preferred-address-types=InternalIP",
         f"--audit-policy-file={folder}/{AUDIT_POLICY}",
         f"--audit-log-path={folder}/{AUDIT_LOG}",
