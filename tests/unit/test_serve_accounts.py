@@ -16,6 +16,7 @@ from modelfleet.adapters.query_api.account_file import accounts_in
 from modelfleet.adapters.query_api.accounts import AT_ONCE, WAITING, Accounts
 from modelfleet.adapters.query_api.passwords import Cost, PasswordHash, sha512_of
 from modelfleet.adapters.query_api.refusal import RefusedError
+from modelfleet.adapters.query_api.server import warn_of_own_namespace
 from modelfleet.errors import ConfigError
 
 KEY = {"id": "MFtestkey01", "secret": "not-a-real-secret-of-a-key"}
@@ -234,3 +235,15 @@ async def test_a_file_that_has_not_changed_is_not_read_again(tmp_path: Path) -> 
     before = known.named("ci")
     await known.refresh()
     assert known.named("ci") is before
+
+
+def test_accounts_in_the_servers_own_namespace_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = tmp_path / "namespace"
+    warn_of_own_namespace({"models"}, said_in=own)
+    own.write_text("models\n")
+    warn_of_own_namespace({"others"}, said_in=own)
+    assert caplog.records == []
+    warn_of_own_namespace({"models", "others"}, said_in=own)
+    assert "namespace models" in caplog.text

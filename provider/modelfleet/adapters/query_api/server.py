@@ -12,6 +12,8 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Collection
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
@@ -37,6 +39,7 @@ from modelfleet.fleet import Fleet
 OPERATIONS: Final = (*AGENTRUN, *ZSTACK)
 FORMS: Final = {**AGENTRUN_FORMS, **ZSTACK_FORMS}
 
+_OWN_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _BACKLOG: Final = 2_048
 _KEEP_ALIVE_SECONDS: Final = 75
 """Longer than clients keep idle connections: they should end them, not we."""
@@ -64,6 +67,7 @@ def serve_until_told(settings: Settings, *, kubeconfig: str | None, context: str
         fleet, registry=Registry(fleet), pages=Pages(), accounts=accounts, settings=settings
     )
     _set_up_logs()
+    warn_of_own_namespace(accounts.namespaces)
     listening = _listener(settings)
     # asyncio does so only where a socket names its protocol, which create_server's do not; without,
     # the second part of an answer waits for the client's delayed acknowledgement, some 40 ms.
@@ -110,6 +114,20 @@ class _Server(uvicorn.Server):
         self._parts.readiness.draining = True
         self.force_exit = self.should_exit
         self.should_exit = True
+
+
+def warn_of_own_namespace(namespaces: Collection[str], *, said_in: Path = _OWN_NAMESPACE) -> None:
+    """Say so where an account's pods could mount the Secrets of this very server."""
+    try:
+        own = said_in.read_text().strip()
+    except OSError:
+        return  # not in a cluster
+    if own in namespaces:
+        _LOG.warning(
+            "Accounts make resources in namespace %s, where this server's own Secrets are: whoever "
+            "may write there can have pods read them. Give the server a namespace of its own.",
+            own,
+        )
 
 
 def _certificate(settings: Settings) -> Certificate | None:
