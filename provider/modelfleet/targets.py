@@ -16,7 +16,7 @@ from modelfleet.cluster.client import Client
 from modelfleet.cluster.objects import DEPLOYMENT, SECRET, SERVICE, Object, Ref
 from modelfleet.cluster.readiness import Ready
 from modelfleet.cluster.records import record_of
-from modelfleet.errors import ForbiddenError, ProviderBugError
+from modelfleet.errors import ConfigError, ForbiddenError, ProviderBugError
 from modelfleet.found import declared_in
 from modelfleet.named import Address, find_primary, kind_of
 from modelfleet.service import Service, service_of
@@ -160,17 +160,27 @@ async def api_key_of(client: Client, target: Target) -> str | None:
     """Return the key that ``target`` is called with, as far as there is one that may be read.
 
     The own one of an external service, else that of the Secret its ``credential_name`` names.
+
+    Raises:
+        ConfigError: there is no such Secret, or no such key in it.
     """
     if not target.is_hosted and (own := text_in(target.primary, "api_key")):
         return own
     if target.credential_name is None:
         return None
     name, key = secret_name_and_key(target.credential_name)
+    ref = Ref(SECRET, target.service.namespace, name)
     try:
-        secret = await client.get(Ref(SECRET, target.service.namespace, name))
+        secret = await client.get(ref)
     except ForbiddenError:
         return None
-    return text_in(secret or {}, key) or None
+    if found := text_in(secret or {}, key):
+        return found
+    cause = "does not exist" if secret is None else f"has nothing under {key}"
+    raise ConfigError(
+        f"{ref} {cause}: it is the credential_name of {target.subject}, the key it is called with.",
+        hint="Make it, or name another one.",
+    )
 
 
 def text_in(secret: Object, key: str) -> str:

@@ -27,6 +27,7 @@ from modelfleet.client import (
     ResourceNotExistError,
 )
 from modelfleet.cluster.client import Client
+from modelfleet.errors import ModelFleetError
 from modelfleet.fleet import Fleet
 from modelfleet.local.api import Api
 from tests.gateway.running import Stub
@@ -37,6 +38,13 @@ ANSWER: Final = "upstream answers"
 WEATHER: Final = {
     "type": "function",
     "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}},
+}
+
+
+CREDENTIALS = {
+    "credited": "provider",
+    "uncredited": "forgotten",
+    "miscredited": "provider/other_key",
 }
 
 
@@ -69,6 +77,8 @@ def config(plane_api: Api, running_stub: Stub, fleet_kubeconfig: Path) -> Iterat
         "nameless": {**at_the_stub, "api_key": KEY},
         "keyless": {**at_the_stub, "model_names": ["tiny"]},
         "credited": {**at_the_stub, "model_names": ["tiny"]},
+        "uncredited": {**at_the_stub, "model_names": ["tiny"]},
+        "miscredited": {**at_the_stub, "model_names": ["tiny"]},
         "rotated": {**at_the_stub, "model_names": ["tiny"], "api_key": "sk-of-another-time"},
     }
 
@@ -76,8 +86,8 @@ def config(plane_api: Api, running_stub: Stub, fleet_kubeconfig: Path) -> Iterat
         fleet = Fleet(Client.connect(kubeconfig=str(fleet_kubeconfig)))
         for name, settings in services.items():
             inputs = {**external(namespace, **settings), "model_service_name": name}
-            if name == "credited":
-                inputs["credential_name"] = "provider"
+            if name in CREDENTIALS:
+                inputs["credential_name"] = CREDENTIALS[name]
             await fleet.apply(desired(inputs, owner="modelfleet-client"))
         await fleet.aclose()
 
@@ -392,3 +402,20 @@ def _requests_of(config: Config) -> int:
             return sum(connection.fleet.client.requests.values())
 
     return background.run(counted())
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("uncredited", "/forgotten does not exist"),
+        ("miscredited", "/provider has nothing under other_key"),
+    ],
+)
+def test_a_key_that_is_not_where_it_should_be_is_told_before_anything_is_sent(
+    config: Config, stub: Stub, name: str, told: str
+) -> None:
+    for call in (service(config, name).model_info, lambda: service(config, name).completion(ASKED)):
+        with pytest.raises(ModelFleetError, match=told) as caught:
+            call()
+        assert "credential_name" in str(caught.value)
+    assert not stub.calls

@@ -50,12 +50,16 @@ class Way:
 
 @dataclass
 class _Known:
-    """What is known of one resource, and from when; ``version`` is that of its primary object."""
+    """What is known of one resource, and from when; ``version`` is that of its primary object.
+
+    ``no_key`` says why there is no ``api_key`` where there should be one.
+    """
 
     target: Target
-    api_key: str | None
     version: str
     at: float
+    api_key: str | None = field(default=None, repr=False)
+    no_key: ConfigError | None = None
 
 
 class Addresses:
@@ -73,12 +77,16 @@ class Addresses:
 
         Raises:
             NotFoundError: there is no such resource.
+            ConfigError: the key that it is called with is not where it should be.
             NotReadyError: nobody would answer; says why.
             ForbiddenError: no address is left but a port-forward, which is not allowed.
         """
         key = Key(called.namespace, called.kind, called.name)
         async with self._turns.setdefault(key, asyncio.Lock()):
             known = await self._look(key)
+            is_given = known.target.is_hosted and called.config.get_api_key()
+            if known.no_key is not None and not is_given:
+                raise known.no_key.with_traceback(None)
             return await self._way(key, known.target, called.config, api_key=known.api_key)
 
     async def aclose(self) -> None:
@@ -93,8 +101,11 @@ class Addresses:
             client = self._fleet.client
             address = Address(key.name, namespace=key.namespace, kind=key.kind)
             target = await target_of(client, address)
-            known = _Known(target, await api_key_of(client, target), version, now)
-            self._known[key] = known
+            known = self._known[key] = _Known(target, version, now)
+            try:
+                known.api_key = await api_key_of(client, target)
+            except ConfigError as error:
+                known.no_key = error
         return known
 
     def _version(self, key: Key) -> str:
