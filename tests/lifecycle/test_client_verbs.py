@@ -160,6 +160,8 @@ def test_an_update_changes_the_object_it_is_called_on_and_nothing_that_is_not_sa
     assert _key_in(plane_api, config) == "c2stdXBzdHJlYW0=", "a key that is not sent stays"
     do(service, "update", ModelServiceUpdateInput(), clear=["description", "tags.tier"])
     assert (service.description, service.tags) == (None, {"team": "a"})
+    with pytest.raises(TypeError, match=r"clear=\['tags'\]"):
+        do(service, "update", ModelServiceUpdateInput(), clear="tags")
 
 
 def _key_in(api: Api, config: Config) -> str:

@@ -91,6 +91,9 @@ def test_messages_are_put_together_as_agentruns_are() -> None:
     assert str(HTTPError(500, "msg", "r-1", "Code", field="x")) == (
         'HTTP 500: msg. Error Code: Code. Request ID: r-1. Details: {"field": "x"}'
     )
+    assert str(HTTPError(500, "Do this.", error_code="Code")) == (
+        "HTTP 500: Do this. Error Code: Code"
+    )
     assert str(DeleteResourceError()) == "Failed to delete resource."
     assert str(DeleteResourceError("why")) == "Failed to delete resource. Reason: why"
 

@@ -94,6 +94,8 @@ class HTTPError(AgentRunError):
             parts.append(f"Request ID: {self.request_id}")
         if self.details:
             parts.append(f"Details: {self.details_str()}")
+        if len(parts) > 1:
+            parts[0] = parts[0].removesuffix(".")  # which a message that ends in a hint has
         return ". ".join(parts)
 
     def to_resource_error(

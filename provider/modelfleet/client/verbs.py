@@ -35,7 +35,12 @@ async def update(
     take_ownership: bool | None = None,
     holder: object = None,
 ) -> Resource:
-    """Change what is given of a resource, and unset the fields of ``clear``."""
+    """Change what is given of a resource, and unset the fields of ``clear``.
+
+    Raises TypeError where that is one text, whose letters would be taken for names.
+    """
+    if isinstance(clear, str):
+        raise TypeError(f"clear takes a list of names: clear=[{clear!r}]")
     async with call(name, config, holder=holder) as connection:
         return await connection.registry.update(
             name,
