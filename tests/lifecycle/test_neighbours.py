@@ -52,8 +52,9 @@ async def test_a_missing_namespace_names_what_to_add_and_what_to_pass(
     with pytest.raises(NotFoundError) as caught:
         await fleet.apply(desired(hosted(f"{namespace}-missing")))
     assert caught.value.hint == (
-        "Create the Namespace first: in a Pulumi program add a kubernetes.core.v1.Namespace, and "
-        "pass its metadata.name as namespace, so that the service is made after it."
+        "Create the Namespace first, by kubectl create namespace; or in a Pulumi program add a "
+        "kubernetes.core.v1.Namespace, and pass its metadata.name as namespace, so that the "
+        "service is made after it."
     )
 
 

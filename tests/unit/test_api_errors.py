@@ -197,7 +197,7 @@ HINTS = [
         "a missing namespace",
         404,
         status("NotFound", 'namespaces "models" not found', name="models", kind="namespaces"),
-        "Create the Namespace first: in a Pulumi program add a kubernetes.core.v1.Namespace",
+        "Create the Namespace first, by kubectl create namespace; or in a Pulumi program add a",
     ),
     (
         "a namespace that ends",

@@ -200,8 +200,9 @@ def _hint(
         return "The namespace is being deleted: wait until it is gone and made anew."
     if reason == "NotFound" and _details(answer, "kind") == "namespaces":
         return (
-            "Create the Namespace first: in a Pulumi program add a kubernetes.core.v1.Namespace, "
-            "and pass its metadata.name as namespace, so that the service is made after it."
+            "Create the Namespace first, by kubectl create namespace; or in a Pulumi program add a "
+            "kubernetes.core.v1.Namespace, and pass its metadata.name as namespace, so that the "
+            "service is made after it."
         )
     if _CANNOT_GROW.search(text):
         return (

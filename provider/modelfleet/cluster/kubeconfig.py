@@ -64,7 +64,8 @@ def load_access(
     raise ConfigError(
         f"No cluster to talk to: there is no kubeconfig at {looked_for}"
         + ("." if named else ", and this is not a pod of a cluster."),
-        hint="Set KUBECONFIG, or modelfleet:clusters.<name>.kubeconfig, to a kubeconfig file.",
+        hint="Set KUBECONFIG to a kubeconfig file; or name one by modelfleet:clusters.<name>"
+        ".kubeconfig in a Pulumi stack, or by Config(kubeconfig=…) in a program.",
     )
 
 
