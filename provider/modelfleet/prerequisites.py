@@ -120,6 +120,14 @@ def _external_problems(upstream: Upstream, primary: Object, path: str) -> Iterat
     if upstream.base_url != address_in_cluster(upstream.service or ""):
         yield from _name_problems(upstream, primary, path)
         return
+    if ".fallbacks[" in path:  # which has a place for a name, and for no reference
+        yield Problem(
+            path,
+            f"ModelService {upstream.service} is external, and only what runs here can be a "
+            "fallback by its name; declare `routes`, one of them to it, and name that one in "
+            "model_name",
+        )
+        return
     spec = recorded_spec(primary) or {}
     settings = spec.get("provider_settings") or {}
     reference = {

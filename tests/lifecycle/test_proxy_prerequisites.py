@@ -94,6 +94,18 @@ async def test_an_external_service_by_its_plain_name_is_refused_with_what_to_wri
     await fleet.apply(desired(proxy(namespace, {"service": reference}, **ACCEPTED)))
 
 
+async def test_an_external_service_as_a_fallback_is_refused_with_what_to_declare(
+    fleet: Fleet, namespace: str
+) -> None:
+    outside = external(namespace, base_url=SOMEWHERE, model_names=["gpt"])
+    await fleet.apply(desired_service({**outside, "model_service_name": "openai"}))
+    upstream = {"base_url": SOMEWHERE, "model_name": "gpt"}
+    policies = {"fallbacks": [{"model_service_name": "openai", "model_name": "gpt"}]}
+    said = await refused(fleet, proxy(namespace, upstream, policies=policies))
+    assert "fallbacks[0].model_service_name" in said
+    assert "declare `routes`, one of them to it, and name that one in model_name" in said
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
