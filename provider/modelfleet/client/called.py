@@ -1,9 +1,8 @@
-"""What inference asks of the class that it is mixed into."""
+"""Who is called: what the classes that inference is mixed into tell it, by ``_called``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from modelfleet.client.config import Config
 
@@ -23,13 +22,3 @@ class Called:
     config: Config
     provider: str | None = None
     holder: object = field(default=None, repr=False, compare=False)
-
-
-class HasInference(Protocol):
-    """What ``Inference`` is mixed into: ``ModelService`` and ``ModelProxy``."""
-
-    def _called(self, config: Config | None) -> Called:
-        """Return who is called, with ``config`` over the object's own.
-
-        Raises ValueError where it has no name.
-        """
