@@ -197,7 +197,10 @@ async def test_of_a_container_that_could_not_be_started_there_is_no_log() -> Non
         pod="qwen-0",
         container="engine",
     )
-    events = (event("Failed", f"Error: failed to create containerd task: {message}: unknown"),)
+    events = (
+        event("Failed", f"Error: failed to create containerd task: {message}: unknown"),
+        event("FailedMount", "it was a while until the claim was there", at="05"),
+    )
     assert await diagnosed(reason, live=live, events=events, log="never") == reason.sentence
 
 

@@ -89,6 +89,11 @@ class Container:
         """Whether its program has run at all: what could not be started left no words."""
         return self.running or (bool(self.end) and self.end.get("reason") not in _NEVER_STARTED)
 
+    @property
+    def has_been_made(self) -> bool:
+        """Whether there was a container, which takes its image and volumes, started or not."""
+        return self.running or bool(self.end) or self.waiting.get("reason") in _MADE
+
     def _state(self, which: str) -> Mapping[str, Any]:
         state: Mapping[str, Any] = self.status.get(which) or {}
         return state.get("terminated") or {}
@@ -309,6 +314,9 @@ def _not_ready_yet(container: Container, fields: FieldNames) -> Finding:
         )
     )
 
+
+_MADE: Final = frozenset({"RunContainerError", "CrashLoopBackOff"})
+"""Why a container waits that there is already."""
 
 _BY_WAITING_REASON: Final[dict[str, Callable[[Container, FieldNames], Finding]]] = {
     "ErrImagePull": _image_pull,

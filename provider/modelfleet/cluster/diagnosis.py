@@ -41,7 +41,7 @@ _REPEATS: Final = frozenset({"BackOff", "FailedScheduling"})
 _BEFORE_START: Final = frozenset(
     {"FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox"}
 )
-"""Reasons of events that explain a container that has not started, and nothing once it has."""
+"""Reasons of events that explain a container that is not there, and nothing once it is."""
 
 _PROBED: Final = "Unhealthy"
 
@@ -97,7 +97,9 @@ async def _looked_into(
     try:
         async with asyncio.timeout(TIME_LIMIT_SECONDS):
             try:
-                warnings = _warnings(await _events_of(client, pod, events), has_run=has_run)
+                found = await _events_of(client, pod, events)
+                is_made = container is not None and container.has_been_made
+                warnings = _warnings(found, is_made=is_made)
             except ModelFleetError as error:
                 warnings = []
                 told.append(f"Its events cannot be read: {short(str(error))}".rstrip("."))
@@ -120,13 +122,13 @@ async def _looked_into(
     return replace(reason, text=". ".join([reason.text.rstrip("."), *told]))
 
 
-def _warnings(events: Sequence[Object], *, has_run: bool) -> list[tuple[str, str]]:
+def _warnings(events: Sequence[Object], *, is_made: bool) -> list[tuple[str, str]]:
     """Return reason and message of what the cluster has to say of a pod, newest first."""
     found: dict[tuple[str, str], None] = {}
     for event in sorted(events, key=by_time, reverse=True):
         why, message = event.get("reason", ""), telling(str(event.get("message", ""))).rstrip(".")
         warned = event.get("type") == "Warning" and why not in _REPEATS
-        outdated = has_run and why in _BEFORE_START
+        outdated = is_made and why in _BEFORE_START
         if (warned or why in _TELLING) and not outdated and not _BARE.fullmatch(message):
             found[why, message] = None
     return list(found)
