@@ -285,7 +285,8 @@ class Reply:
             stalls = told.get("stall_at_event") == position
             await self.pause(60 if stalls else told.get("event_delay_seconds", 0))
             if told.get("cut_at_event") == position:
-                self.writer.transport.abort()
+                # Not aborted: a reset would also take what the other side has yet to read.
+                self.writer.close()
                 return False
             if told.get("error_at_event") == position:
                 await self.pieces(f"data: {json.dumps(error('the engine fell over'))}\n\n", told)
