@@ -52,6 +52,9 @@ async def _sync(parts: Parts) -> None:
         except ModelFleetError as error:
             _LOG.error("The fleet could not be read yet. %s", error)
             await asyncio.sleep(RETRY_SECONDS)
+        except Exception:
+            _LOG.exception("The fleet could not be read yet.")
+            await asyncio.sleep(RETRY_SECONDS)
         else:
             parts.readiness.synced = True
             _LOG.info(
