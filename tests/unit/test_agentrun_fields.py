@@ -131,8 +131,8 @@ REFUSED: list[tuple[str, str, Any, str]] = [
             ("vpc_id", "vpc-1", "the cluster is the network"),
             ("security_group_id", "sg-1", "network_configuration.allow_from"),
             ("vswitch_ids", ["vsw-1"], "has no meaning on Kubernetes"),
-            ("network_mode", "PUBLIC", "is not available yet"),
-            ("network_mode", "PUBLIC_AND_PRIVATE", "is not available yet"),
+            ("network_mode", "PUBLIC", "publish the Service by an Ingress of your own"),
+            ("network_mode", "PUBLIC_AND_PRIVATE", "publish the Service by an Ingress of your own"),
         )
     ),
     (SERVICE, "model_type", "system", "must be one of"),

@@ -112,7 +112,8 @@ def test_the_declaration_is_left_as_it_is() -> None:
         ({"api_keys": {"x y": {"generate": {}}}}, 'api_keys["x y"]: must be letters, digits'),
         (
             {"network_configuration": {"network_mode": "PUBLIC"}},
-            "network_configuration.network_mode: PUBLIC is not available yet; must be 'PRIVATE'",
+            "network_configuration.network_mode: PUBLIC is not available yet: leave it out or set "
+            "PRIVATE, and publish the Service by an Ingress of your own",
         ),
     ],
 )

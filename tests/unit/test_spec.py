@@ -16,6 +16,7 @@ from modelfleet.spec import ModelServiceSpec, deployment, problems_of, service, 
 from modelfleet.spec.fields import ChangeClass, SpecModel, change_class, secret_name_and_key
 from modelfleet.spec.merge import merged
 from modelfleet.spec.refused import (
+    NETWORK_MODE_INSTEAD,
     NETWORK_MODES_NOT_YET,
     REFUSED,
 )
@@ -251,7 +252,7 @@ def test_a_value_that_is_not_built_yet_says_so(fields: str, values: tuple[str, .
         for step in reversed(fields.split(".")):
             tree = {step: tree}
         (found,) = problems(merged(HOSTED, tree))
-        assert found.startswith(f"{fields}: {value} is not available yet; must be ")
+        assert found == f"{fields}: {value} is not available yet: {NETWORK_MODE_INSTEAD}"
 
 
 # Rules between fields

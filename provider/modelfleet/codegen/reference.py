@@ -29,6 +29,7 @@ from modelfleet.spec.fields import ChangeClass
 from modelfleet.spec.proxy import ModelProxySpec
 from modelfleet.spec.proxy_refused import PROXY_ELSEWHERE, PROXY_REFUSED
 from modelfleet.spec.refused import (
+    NETWORK_MODE_INSTEAD,
     NETWORK_MODES_NOT_YET,
     NOT_YET,
     REFUSED,
@@ -120,12 +121,11 @@ def _refused(root: type[BaseModel]) -> Iterator[str]:
     )
     yield ""
     yield from _refused_in_a_proxy() if root is ModelProxySpec else _refused_in_a_service()
-    values = {"network_configuration.network_mode": NETWORK_MODES_NOT_YET}
     yield ""
     yield f"Values that are {NOT_YET}:"
     yield ""
-    for where, words in values.items():
-        yield f"- {where}: {', '.join(f'`{word}`' for word in words)}"
+    modes = ", ".join(f"`{mode}`" for mode in NETWORK_MODES_NOT_YET)
+    yield f"- network_configuration.network_mode: {modes}; {NETWORK_MODE_INSTEAD}"
 
 
 def _refused_in_a_service() -> Iterator[str]:

@@ -49,6 +49,9 @@ REFUSED: Final[Mapping[str, str]] = {
 }
 
 NETWORK_MODES_NOT_YET: Final = ("PUBLIC", "PUBLIC_AND_PRIVATE")
+NETWORK_MODE_INSTEAD: Final = (
+    "leave it out or set PRIVATE, and publish the Service by an Ingress of your own"
+)
 
 
 def reason_for(

@@ -20,6 +20,7 @@ from modelfleet.spec.known import known_part
 from modelfleet.spec.proxy import ModelProxySpec
 from modelfleet.spec.proxy_rules import PROXY_RULES
 from modelfleet.spec.refused import (
+    NETWORK_MODE_INSTEAD,
     NETWORK_MODES_NOT_YET,
     NOT_YET,
     reason_for,
@@ -249,7 +250,7 @@ def reason_in_words(detail: ErrorDetails) -> str:
         return "must not be empty"
     given = detail["input"]
     if kind in ("literal_error", "enum") and isinstance(given, str) and given in _VALUES_NOT_YET:
-        return f"{given} is {NOT_YET}; must be {context['expected']}"
+        return f"{given} is {NOT_YET}: {NETWORK_MODE_INSTEAD}"
     if kind.endswith("_parsing") and isinstance(given, str) and _QUANTITY.fullmatch(given):
         return f"must be a number without a unit, not {given}"
     return _REASONS.get(kind, detail["msg"][:1].lower() + detail["msg"][1:]).format(**context)
