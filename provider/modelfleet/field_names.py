@@ -32,7 +32,7 @@ def _of_a_proxy(spec: ModelProxySpec) -> FieldNames:
         for upstream in route.upstreams:
             if upstream.credential_name is not None:
                 name = secret_name_and_key(upstream.credential_name)[0]
-                secrets[name] = f"{upstream.path}.credential_name"
+                secrets[name] = upstream.credential_path
     config = "routes" if spec.routes else "proxy_config"
     return FieldNames(
         replicas="replicas",

@@ -788,9 +788,9 @@ class FallbackArgs(TypedDict, total=False):
     Change: rolling.
     """
 
-    model_service_name: pulumi.Input[str | None]
-    """A ModelService of the proxy's namespace; its name becomes a public name, too. Change:
-    rolling.
+    model_service_name: pulumi.Input[str | ModelService | ServiceReferenceArgs | None]
+    """A ModelService: of the same program, or the name of one. Its name, without a namespace,
+    becomes a public name, too. Change: rolling.
     """
 
 

@@ -58,7 +58,7 @@ def problems_of_services(
         if place is None:
             continue
         primary = primaries.get(place)
-        path = _service_path(upstream)
+        path = upstream.service_path
         if primary is None:
             yield no_such_service(upstream)
         elif primary["kind"] == DEPLOYMENT.kind:
@@ -90,7 +90,7 @@ def problems_of_secrets(
 def no_such_service(upstream: Upstream) -> Problem:
     """Return what is wrong with an upstream whose service is not there, or may not be known of."""
     return Problem(
-        _service_path(upstream),
+        upstream.service_path,
         f"there is no ModelService {upstream.service} in this cluster; correct the name, or create "
         "it first (a program that passes the ModelService itself has Pulumi do so)",
     )
@@ -108,7 +108,7 @@ def no_such_secret(path: str, reference: str, *, namespace: str) -> Problem:
 def _name_problems(upstream: Upstream, primary: Object, path: str) -> Iterator[Problem]:
     names = _model_names(primary)
     if names and upstream.model not in names:
-        model = "model_names" if path.startswith("proxy_config") else "model_name"
+        model = "model_names" if path.startswith("proxy_config.endpoints") else "model_name"
         yield Problem(
             path,
             f"ModelService {upstream.service} does not answer to {upstream.model!r}, but to "
@@ -119,14 +119,6 @@ def _name_problems(upstream: Upstream, primary: Object, path: str) -> Iterator[P
 def _external_problems(upstream: Upstream, primary: Object, path: str) -> Iterator[Problem]:
     if upstream.base_url != address_in_cluster(upstream.service or ""):
         yield from _name_problems(upstream, primary, path)
-        return
-    if ".fallbacks[" in path:  # which has a place for a name, and for no reference
-        yield Problem(
-            path,
-            f"ModelService {upstream.service} is external, and only what runs here can be a "
-            "fallback by its name; declare `routes`, one of them to it, and name that one in "
-            "model_name",
-        )
         return
     spec = recorded_spec(primary) or {}
     settings = spec.get("provider_settings") or {}
@@ -175,12 +167,6 @@ def _place(upstream: Upstream, spec: ModelProxySpec) -> Key | None:
     return Key(namespace, MODEL_SERVICE.kind, name)
 
 
-def _service_path(upstream: Upstream) -> str:
-    if upstream.path.startswith("proxy_config.endpoints") or ".fallbacks[" in upstream.path:
-        return f"{upstream.path}.model_service_name"
-    return f"{upstream.path}.service"
-
-
 def _references(spec: ModelProxySpec) -> Iterator[tuple[str, str]]:
     """Yield path and reference of every Secret that the pods mount and others made."""
     if spec.credential_name is not None:
@@ -189,7 +175,7 @@ def _references(spec: ModelProxySpec) -> Iterator[tuple[str, str]]:
         yield "redis.credential_name", spec.redis.credential_name
     for upstream in _upstreams(spec):
         if upstream.credential_name is not None:
-            yield f"{upstream.path}.credential_name", upstream.credential_name
+            yield upstream.credential_path, upstream.credential_name
 
 
 async def _primaries(

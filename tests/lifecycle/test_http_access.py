@@ -116,6 +116,17 @@ BY_NAME: Final = {
         "theirs",
         {"modelProxyName": "thief", "routes": {"chat": {"targets": [{"service": "theirs"}]}}},
     ),
+    "by a fallback": (
+        PROXIES,
+        "theirs",
+        {
+            "modelProxyName": "thief",
+            "proxyConfig": {
+                "endpoints": [{"baseUrl": "https://thief.example.com/v1", "modelNames": ["m"]}],
+                "policies": {"fallbacks": [{"modelServiceName": "theirs"}]},
+            },
+        },
+    ),
     "by a key of it": (
         PROXIES,
         "theirs-external",

@@ -94,7 +94,7 @@ async def test_an_external_service_by_its_plain_name_is_refused_with_what_to_wri
     await fleet.apply(desired(proxy(namespace, {"service": reference}, **ACCEPTED)))
 
 
-async def test_an_external_service_as_a_fallback_is_refused_with_what_to_declare(
+async def test_an_external_service_as_a_fallback_by_its_plain_name_is_refused_with_what_to_write(
     fleet: Fleet, namespace: str
 ) -> None:
     outside = external(namespace, base_url=SOMEWHERE, model_names=["gpt"])
@@ -103,7 +103,15 @@ async def test_an_external_service_as_a_fallback_is_refused_with_what_to_declare
     policies = {"fallbacks": [{"model_service_name": "openai", "model_name": "gpt"}]}
     said = await refused(fleet, proxy(namespace, upstream, policies=policies))
     assert "fallbacks[0].model_service_name" in said
-    assert "declare `routes`, one of them to it, and name that one in model_name" in said
+    assert "is external, so it has no address in the cluster" in said
+    reference = {"id": f"{namespace}/openai", "base_url": SOMEWHERE, "model_names": ["gpt"]}
+    assert f"{{id: {namespace}/openai, base_url: {SOMEWHERE}, model_names: [gpt]}}" in said
+    missing = {**reference, "credential_name": "nobodys"}
+    policies = {"fallbacks": [{"model_service_name": missing}]}
+    said = await refused(fleet, proxy(namespace, upstream, policies=policies))
+    assert "policies.fallbacks[0].model_service_name: there is no Secret nobodys" in said
+    policies = {"fallbacks": [{"model_service_name": reference}]}
+    await fleet.apply(desired(proxy(namespace, upstream, policies=policies, **ACCEPTED)))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import yaml
 from fleets import (
     OWNER,
     desired,
@@ -439,6 +440,42 @@ async def test_a_service_that_a_proxy_uses_is_not_deleted(services: Named, proxi
     assert (await services.get("qwen")).status == "READY"
 
 
+async def test_a_proxy_in_agentruns_form_falls_back_to_a_service_that_runs_elsewhere(
+    services: Named, proxies: Named, fleet: Fleet, namespace: str
+) -> None:
+    settings: dict[str, Any] = {"model_names": ["gpt"], "api_key": API_KEY}
+    await services.create(elsewhere("one", settings=settings))
+    settings = {"base_url": "https://spare.example.com/v1", "model_names": ["big", "small"]}
+    settings["api_key"] = OTHER_KEY
+    await services.create(elsewhere("spare", settings=settings))
+    config = {
+        "endpoints": [{"model_service_name": "one", "model_names": ["gpt"]}],
+        "policies": {"fallbacks": [{"model_service_name": "spare", "model_name": "small"}]},
+    }
+    made = await proxies.create({"model_proxy_name": "gate", "proxy_config": config, **SMALL})
+    policies = made.fields["proxy_config"]["policies"]
+    assert policies["fallbacks"] == config["policies"]["fallbacks"]
+    assert made.fields["access_names"] == ["gate", "gpt", "spare"]
+    objects = await objects_in(fleet.client, namespace, name="gate")
+    (files,) = (obj["data"] for obj in objects.values() if obj["kind"] == "ConfigMap")
+    litellm = yaml.safe_load(files["litellm.yaml"])
+    spare = next(each for each in litellm["model_list"] if each["model_name"] == "spare")
+    assert spare["litellm_params"]["model"].endswith("/small")
+    assert spare["litellm_params"]["api_base"] == "https://spare.example.com/v1"
+    assert {"gate": ["spare"]} in litellm["router_settings"]["fallbacks"]
+    of_one, of_one_too, own = [each["litellm_params"]["api_key"] for each in litellm["model_list"]]
+    assert of_one == of_one_too != own
+    assert own.startswith("os.environ/")
+    (pods,) = (obj["spec"] for obj in objects.values() if obj["kind"] == "Deployment")
+    (volume,) = (
+        each for each in pods["template"]["spec"]["volumes"] if each["name"] == "credentials"
+    )
+    mounted = [each["secret"]["name"] for each in volume["projected"]["sources"]]
+    assert mounted == ["one-external", "spare-external"]
+    with pytest.raises(ConflictError, match="spare"):
+        await services.delete("spare")
+
+
 async def test_a_handle_of_a_former_creation_deletes_nothing(services: Named) -> None:
     former = (await services.create(elsewhere())).entry.service.incarnation
     await services.delete("qwen", incarnation=former)
@@ -567,6 +604,9 @@ async def test_a_tenants_proxy_calls_no_service_of_others(
     ):
         with pytest.raises(SpecError, match=f"there is no ModelService {namespace}/qwen"):
             await own.create(gate(routes={"chat": {"targets": [target]}}))
+    for service in ("qwen", {"id": "other", "base_url": f"http://qwen.{namespace}.svc/v1"}):
+        with pytest.raises(SpecError, match=f"there is no ModelService {namespace}/qwen"):
+            await own.create(gate(policies={"fallbacks": [{"model_service_name": service}]}))
     await own.create(gate())
 
 

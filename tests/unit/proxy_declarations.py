@@ -66,6 +66,7 @@ _POLICIES: list[dict[str, Any]] = [
     {"concurrency_limit": 10, "token_rate_limiter": {"tpm": 1000, "tpd": "5"}},
     {"fallbacks": []},
     {"fallbacks": [{"model_name": "a"}, {"model_service_name": "backup"}]},
+    {"fallbacks": [{"model_service_name": {"id": "o/ext", "base_url": "https://b.example.com"}}]},
     {"ai_guardrail_config": {"check_request": True, "blocked_patterns": ["a+", "("]}},
 ]
 _NAMES = ["a", "b", "team/a", "gateway", "org/model:1"]
@@ -152,7 +153,8 @@ def valid_proxies(draw: st.DrawFn) -> dict[str, Any]:
     for each in declared.values():
         if each.get("fallbacks"):
             each["policies"] = {k: v for k, v in each["policies"].items() if k != "fallbacks"}
-    shared = draw(st.sampled_from([{}, {"fallbacks": [{"model_service_name": "backup"}]}]))
+    backups = [{"model_service_name": each} for each in ("backup", {"id": "other/backup"})]
+    shared = draw(st.sampled_from([{}, *({"fallbacks": [each]} for each in backups)]))
     mode: dict[str, Any] = draw(st.sampled_from([{"routes": declared}, {"proxy_config": _SINGLE}]))
     others = {"workspace_id": draw(st.sampled_from([None, "w"])), "policies": shared}
     return {"model_proxy_name": "gateway", "namespace": "models", **mode, **others}

@@ -33,7 +33,7 @@ from modelfleet.errors import SpecError
 from modelfleet.plan import plan
 from modelfleet.resource_types import TYPES, type_of
 from modelfleet.spec.merge import merged
-from modelfleet.spec.tree import dotted
+from modelfleet.spec.tree import dotted, value_in
 
 SERVICE, PROXY = "ModelService", "ModelProxy"
 SCOPE = Scope(namespace="models", cluster="gpu-west")
@@ -520,6 +520,32 @@ def test_a_service_that_is_named_is_declared_with_what_is_known_of_it(
     assert declaration["routes"]["chat"]["targets"][0]["service"] == endpoint["model_service_name"]
     told = told_of(declaration, kind=PROXY)
     assert told["routes"]["chat"]["targets"] == [{"service": "qwen"}]
+
+
+@pytest.mark.parametrize("place", ["policies", "proxy_config.policies", "routes.chat.policies"])
+def test_a_service_to_fall_back_to_is_declared_with_what_is_known_of_it(place: str) -> None:
+    entry = entry_of(external({"api_key": "sk-0123"}, namespace="models"), kind=SERVICE)
+    fallbacks = [{"model_service_name": "qwen", "model_name": "m"}, {"model_name": "chat"}]
+    policies = {"policies": {"fallbacks": fallbacks}}
+    fields: dict[str, Any] = {
+        "policies": {"routes": {"chat": route("here")}, **policies},
+        "proxy_config.policies": {"proxy_config": {"endpoints": [ENDPOINT], **policies}},
+        "routes.chat.policies": {"routes": {"chat": {**route("here"), **policies}}},
+    }[place]
+    fields = {"model_proxy_name": "gw", **fields}
+
+    def referred(name: str) -> Entry | None:
+        return entry if name == "qwen" else None
+
+    declaration = declaration_of(fields, kind=PROXY, scope=SCOPE, referred=referred)
+    declared = value_in(declaration, tuple(place.split(".")))["fallbacks"]
+    assert declared[0]["model_service_name"]["id"] == "models/qwen"
+    assert declared[0]["model_service_name"]["credential_name"] == "qwen-external/api_key"
+    assert (declared[0]["model_name"], declared[1]) == ("m", fallbacks[1])
+    told = told_of(declaration, kind=PROXY)
+    assert value_in(told, tuple(place.split(".")))["fallbacks"] == fallbacks
+    again = updatable(told, kind=PROXY)
+    assert changed(declaration, again, kind=PROXY, referred=referred) == declaration
 
 
 @pytest.mark.parametrize("declared", [pytest.param(row[1], id=row[0]) for row in SERVICES])

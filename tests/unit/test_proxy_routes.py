@@ -11,6 +11,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from proxy_declarations import SECRET, problems, proxies, proxy, reference, route, valid_proxies
 
+from modelfleet.gateway.upstreams import credentials_of
+from modelfleet.render.proxy.planned import proxy_planned_of
+from modelfleet.render.proxy.record_spec import proxy_record_spec_of
 from modelfleet.spec import ModelProxySpec, spec_of
 from modelfleet.spec.known import known_part
 from modelfleet.spec.proxy_names import NAMES_PATHS, public_names
@@ -214,6 +217,35 @@ def test_a_service_that_is_a_fallback_gets_its_name_and_the_model_that_is_asked_
     assert found["w/chat"].fallbacks == ("w/backup",)
     assert upstreams(found["w/backup"]) == [("http://backup.models.svc/v1", "small", 1)]
     assert found["w/backup"].path == "policies.fallbacks[0]"
+
+
+@pytest.mark.parametrize(
+    "place", ["policies", "proxy_config.policies", "routes.chat.policies"], ids=str
+)
+def test_a_service_that_a_program_passes_is_a_fallback_with_its_own_url_and_key(place: str) -> None:
+    external = {
+        "id": "models/spare",
+        "base_url": "https://a.example.com/v1/",
+        "model_names": ["big", "small"],
+        "credential_name": "spare-external/api_key",
+    }
+    policies = {"fallbacks": [{"model_service_name": external}]}
+    declared = {
+        "policies": {"policies": policies},
+        "proxy_config.policies": {
+            "model_proxy_name": "chat",
+            "proxy_config": {"policies": policies},
+            "routes": {},
+        },
+        "routes.chat.policies": {"routes": {"chat": route("chat", policies=policies)}},
+    }[place]
+    spec = spec_of(proxy(workspace_id="w", **declared), model=ModelProxySpec)
+    found = routes_of(spec)
+    assert found["w/chat"].fallbacks == ("w/spare",)
+    assert upstreams(found["w/spare"]) == [("https://a.example.com/v1", "big", 1)]
+    assert credentials_of(spec) == {"spare-external/api_key": 0}
+    assert proxy_planned_of(spec)["access_names"] == ["w/chat", "w/spare"]
+    assert spec_of(proxy_record_spec_of(spec), model=ModelProxySpec) == spec
 
 
 # Whatever is declared

@@ -34,6 +34,12 @@ def split(*targets: Any, **fields: Any) -> dict[str, Any]:
     return proxy(routes={"a": route(*targets)}, **fields)
 
 
+def spare(*services: Any, **fields: Any) -> dict[str, Any]:
+    """Return a proxy whose routes fall back to services, each as a program passes it or by name."""
+    fallbacks = [{"model_service_name": each} for each in services]
+    return proxy(policies={"fallbacks": fallbacks}, **fields)
+
+
 def falling(**names: Any) -> dict[str, Any]:
     """Return a proxy whose routes fall back to the names given, each with a service of its own."""
     return {name: route(f"service-{name}", fallbacks=others) for name, others in names.items()}
@@ -170,6 +176,33 @@ WRONG: list[Any] = [
         ),
         "policies.fallbacks[1].model_name: is another model of bb",
     ),
+    (
+        spare({"id": "models/chat", "base_url": URL["base_url"]}),
+        "policies.fallbacks[0].model_service_name: is a public name too; write model_name: chat",
+    ),
+    (
+        spare("ext", {"id": "other/ext"}),
+        "policies.fallbacks[1].model_service_name: is not the ext that is named before",
+    ),
+    (
+        spare(
+            {"id": "ext", "base_url": URL["base_url"]}, {"id": "ext", "base_url": UNKNOWN}, "ext"
+        ),
+        "policies.fallbacks[2].model_service_name: is not the ext that is named before",
+    ),
+    (
+        spare({"id": "ext", "cluster": "west"}),
+        "policies.fallbacks[0].model_service_name: runs on cluster west, and its address there",
+    ),
+    (
+        spare({"id": "o/ext", "base_url": URL["base_url"], "credential_name": "ext-external"}),
+        "policies.fallbacks[0].model_service_name: the key of o/ext is in a Secret of namespace o",
+    ),
+    (
+        spare({"id": "ext", "base_url": "nowhere"}),
+        "policies.fallbacks[0].model_service_name.base_url: must be an http:// or https:// URL",
+    ),
+    (spare("No Name"), "policies.fallbacks[0].model_service_name: must be the name of a Model"),
     (
         split(reference("one", model_type="llm"), reference("two", model_type="rerank")),
         "routes.a.targets[1].service: is a model of type rerank, but routes.a.targets[0] is llm",
@@ -325,6 +358,21 @@ def test_one_mistake_is_one_problem(inputs: dict[str, Any], expected: str) -> No
         ),
         pytest.param(split(reference("chat", cluster=UNKNOWN)), id="maybe the same cluster"),
         pytest.param(proxy(routes=falling(a=["b", "c"], b=["c"], c=[])), id="fallbacks that meet"),
+        pytest.param(
+            spare({"id": "ext", "base_url": URL["base_url"]}, {"id": UNKNOWN}, UNKNOWN, "other/x"),
+            id="services that are known in part",
+        ),
+        pytest.param(
+            proxy(
+                policies={"fallbacks": [{"model_service_name": "ext"}]},
+                routes={
+                    "a": route(
+                        "one", policies={"fallbacks": [{"model_service_name": "models/ext"}]}
+                    )
+                },
+            ),
+            id="one service in two places",
+        ),
         pytest.param(
             proxy(workspace_id="team", routes=falling(a=["team/b"], b=[])),
             id="a fallback by its access name",

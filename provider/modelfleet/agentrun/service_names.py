@@ -20,11 +20,11 @@ Referred = Callable[[str], Entry | None]
 
 def with_services(tree: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
     """Return the declaration ``tree`` of a proxy with every service it names changed."""
-    result = dict(tree)
+    result = _with_fallbacks(tree, change)
     config, routes = tree.get("proxy_config"), tree.get("routes")
-    if isinstance(config, Mapping) and isinstance(config.get("endpoints"), list | tuple):
-        endpoints = _changed(config["endpoints"], "model_service_name", change)
-        result["proxy_config"] = {**config, "endpoints": endpoints}
+    if isinstance(config, Mapping):
+        config = _with_fallbacks(config, change)
+        result["proxy_config"] = _with_items(config, "endpoints", "model_service_name", change)
     if isinstance(routes, Mapping):
         result["routes"] = {name: _route(route, change) for name, route in routes.items()}
     return result
@@ -73,13 +73,28 @@ def reference_to(entry: Entry, *, cluster: str) -> dict[str, Any] | None:
 
 
 def _route(route: Any, change: Callable[[Any], Any]) -> Any:
-    if not isinstance(route, Mapping) or not isinstance(route.get("targets"), list | tuple):
+    if not isinstance(route, Mapping):
         return route
-    return {**route, "targets": _changed(route["targets"], "service", change)}
+    return _with_items(_with_fallbacks(route, change), "targets", "service", change)
 
 
-def _changed(items: Any, name: str, change: Callable[[Any], Any]) -> list[Any]:
-    return [
+def _with_fallbacks(owner: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return ``owner`` of policies with the services changed that these fall back to."""
+    policies = owner.get("policies")
+    if not isinstance(policies, Mapping):
+        return dict(owner)
+    return {**owner, "policies": _with_items(policies, "fallbacks", "model_service_name", change)}
+
+
+def _with_items(
+    owner: Mapping[str, Any], items: str, name: str, change: Callable[[Any], Any]
+) -> dict[str, Any]:
+    """Return ``owner`` with the field ``name`` changed in each of its ``items``, if it has any."""
+    found = owner.get(items)
+    if not isinstance(found, list | tuple):
+        return dict(owner)
+    changed = [
         {**item, name: change(item[name])} if isinstance(item, Mapping) and name in item else item
-        for item in items
+        for item in found
     ]
+    return {**owner, items: changed}

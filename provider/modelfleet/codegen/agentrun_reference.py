@@ -57,9 +57,9 @@ _UPDATES: Final = """\
 - A value as it is told anyway changes nothing. The live address and names of a hosted service
   are not taken for declarations of it.
 - Secrets that were not sent stay as they are.
-- `model_service_name` of an endpoint and `service` of a target are names, of another namespace
-  as `namespace/name`. They are looked up on create, and whenever an update says them; a service
-  that is not there is refused."""
+- `model_service_name` of an endpoint or a fallback and `service` of a target are names, of another
+  namespace as `namespace/name`. They are looked up on create, and whenever an update says them; a
+  service that is not there is refused."""
 
 
 def agentrun_text() -> str:

@@ -25,7 +25,7 @@ from modelfleet.codegen.shapes import (
     described,
     models_under,
 )
-from modelfleet.spec.routing import ServiceReference
+from modelfleet.spec.referring import ServiceReference
 
 _HEADER = '''\
 # Generated from the models in modelfleet.spec. Do not edit; run `make generate`.

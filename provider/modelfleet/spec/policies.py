@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from modelfleet.spec.fields import ChangeClass, Int, ResourceName, SpecModel, declared, text
+from modelfleet.spec.fields import ChangeClass, Int, SpecModel, declared, text
+from modelfleet.spec.referring import Service
 
 ROLLING = ChangeClass.ROLLING
 
@@ -36,10 +37,11 @@ class Fallback(SpecModel):
         change=ROLLING,
         doc="A public name of this proxy; beside model_service_name, the model of that service.",
     )
-    model_service_name: ResourceName | None = declared(
+    model_service_name: Service | None = declared(
         None,
         change=ROLLING,
-        doc="A ModelService of the proxy's namespace; its name becomes a public name, too.",
+        doc="A ModelService: of the same program, or the name of one. Its name, without a "
+        "namespace, becomes a public name, too.",
     )
 
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from modelfleet.errors import Problem
-from modelfleet.spec.known import known
+from modelfleet.spec.known import has_gap, known
 from modelfleet.spec.proxy_names import (
     NAMES_PATHS,
     NamedRoute,
     PublicNames,
-    fallbacks_of_policies,
     public_names,
 )
-from modelfleet.spec.proxy_parts import ROUTES, policies_in
+from modelfleet.spec.proxy_parts import CONFIG, POLICIES, ROUTES, fallbacks_in, service_id
+from modelfleet.spec.referring import name_of
 from modelfleet.spec.rule import Problems, Rule, rule
 from modelfleet.spec.tree import UNKNOWN, Path, dotted
 
@@ -50,26 +50,45 @@ def _fallbacks_name_one_model(*values: Any) -> Problems:
     names = public_names(*values)
     public = {names.same(route.name) for route in names.routes}
     models: dict[str, Any] = {}
-    for path, each in _declared_fallbacks(*values[3:]):
+    for path, each, name in _named(*values[3:]):
         service, model = each["model_service_name"], each["model_name"]
-        if UNKNOWN in (service, model):
+        if UNKNOWN in (service, model) or (service is not None and name is UNKNOWN):
             continue
         if service is None and model is None:
             yield Problem(
                 dotted(path),
                 "names nobody: set model_name to a public name, or model_service_name to a service",
             )
-        elif service is not None and names.same(service) in public:
+        elif service is not None and names.same(name) in public:
             yield Problem(
                 dotted((*path, "model_service_name")),
-                f"is a public name too; write model_name: {service} to fall back to that, or "
+                f"is a public name too; write model_name: {name} to fall back to that, or "
                 "rename the route",
             )
-        elif service is not None and models.setdefault(service, model) != model:
+        elif service is not None and models.setdefault(name, model) != model:
             yield Problem(
                 dotted((*path, "model_name")),
-                f"is another model of {service} than where it is named before; declare a route for "
+                f"is another model of {name} than where it is named before; declare a route for "
                 "each model, and name those",
+            )
+
+
+@rule(ROUTES, CONFIG, POLICIES, "namespace", gaps=True)
+def _fallbacks_name_one_service(
+    routes: Any, config: Any, policies: Any, namespace: Any
+) -> Problems:
+    services: dict[str, Any] = {}
+    for path, each, name in _named(routes, config, policies):
+        service = each["model_service_name"]
+        if UNKNOWN in (name, namespace) or has_gap(service):
+            continue
+        told = {**service, "id": ""} if isinstance(service, Mapping) else None
+        called = service_id(service, namespace=namespace), told
+        if services.setdefault(name, called) != called:
+            yield Problem(
+                dotted((*path, "model_service_name")),
+                f"is not the {name} that is named before, and both would answer to that name; "
+                "write the same there, or declare a route for each, and name those",
             )
 
 
@@ -150,9 +169,12 @@ def _fallbacks_do_the_same_work(*values: Any) -> Problems:
                 )
 
 
-def _declared_fallbacks(routes: Any, config: Any, policies: Any) -> Iterator[tuple[Path, Any]]:
-    for path, each in policies_in(policies, config, routes):
-        yield from fallbacks_of_policies(path, each)
+def _named(routes: Any, config: Any, policies: Any) -> Iterator[tuple[Path, Any, Any]]:
+    """Yield path and value of every fallback, and the public name of its service, if known."""
+    for path, each in fallbacks_in(policies, config, routes):
+        service = each["model_service_name"]
+        identity = UNKNOWN if service is None else service_id(service, namespace="")
+        yield path, each, UNKNOWN if identity is UNKNOWN else name_of(identity)
 
 
 def _may_be_meant(name: str, names: PublicNames) -> bool:
@@ -209,6 +231,7 @@ FALLBACK_RULES: Final[tuple[Rule, ...]] = (
     _names_differ_with_their_workspace,
     _fallbacks_of_a_route_stand_in_one_place,
     _fallbacks_name_one_model,
+    _fallbacks_name_one_service,
     _fallbacks_are_public_names,
     _fallbacks_come_to_an_end,
     _one_name_has_one_type_of_model,

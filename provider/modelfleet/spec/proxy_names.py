@@ -16,6 +16,7 @@ from modelfleet.spec.proxy_parts import (
     POLICIES,
     ROUTES,
     TargetPart,
+    fallbacks_of_policies,
     field,
     targets_in,
 )
@@ -87,12 +88,6 @@ def public_names(
         len(endpoints) != 1 or mode == "multi" or not has_gap(_names(endpoints[0]))
     )
     return PublicNames((*found, *of_config), are_all, workspace_id)
-
-
-def fallbacks_of_policies(path: Path, policies: Any) -> Iterator[tuple[Path, Any]]:
-    """Yield the known entries of ``fallbacks`` in policies that stand at ``path``."""
-    for at, each in known(field(policies, "fallbacks") or ()):
-        yield (*path, "fallbacks", at), each
 
 
 def _of_routes(routes: Any, *, shared: _Shared) -> Iterator[NamedRoute]:

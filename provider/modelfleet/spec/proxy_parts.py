@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from dataclasses import field as field_of_dataclass
 from typing import Any, Final
 
 from modelfleet import labels
@@ -19,12 +20,16 @@ CONFIG: Final = "proxy_config"
 ENDPOINTS: Final = "proxy_config.endpoints"
 POLICIES: Final = "policies"
 
+_OF_AN_ENDPOINT: Final = {"service": "model_service_name", "model_name": "model_names"}
+_OF_A_FALLBACK: Final = {"service": "model_service_name", "credential_name": "model_service_name"}
+
 
 @dataclass(frozen=True)
 class TargetPart:
-    """One upstream, a target or an endpoint; each value may be ``UNKNOWN``.
+    """One upstream, a target, an endpoint or a fallback; each value may be ``UNKNOWN``.
 
-    ``service`` is a name, a map of a reference's fields, or None.
+    ``service`` is a name, a map of a reference's fields, or None. ``names`` are those of fields
+    that are called otherwise than in a target.
     """
 
     path: Path
@@ -33,13 +38,16 @@ class TargetPart:
     model_name: Any
     weight: Any
     credential_name: Any
-    is_endpoint: bool = False
+    names: Mapping[str, str] = field_of_dataclass(default_factory=dict)
 
     def at(self, name: str) -> str:
         """Return the path of a field, by the name it has in a target."""
-        if self.is_endpoint:
-            name = {"service": "model_service_name", "model_name": "model_names"}.get(name, name)
-        return dotted((*self.path, name))
+        return dotted((*self.path, self.names.get(name, name)))
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether it is an entry of ``fallbacks``, which has neither URL nor Secret of its own."""
+        return self.names is _OF_A_FALLBACK
 
     def of_reference(self, name: str) -> Any:
         """Return a field of the service, where it is a reference, else None."""
@@ -74,6 +82,28 @@ def policies_in(policies: Any, config: Any, routes: Any) -> Iterator[tuple[Path,
     for name, route in known(routes):
         if isinstance(route[POLICIES], Mapping):
             yield (ROUTES, name, POLICIES), route[POLICIES]
+
+
+def fallbacks_in(policies: Any, config: Any, routes: Any) -> Iterator[tuple[Path, Any]]:
+    """Yield path and value of every entry in the ``fallbacks`` of policies, wherever they stand."""
+    for path, each in policies_in(policies, config, routes):
+        yield from fallbacks_of_policies(path, each)
+
+
+def fallbacks_of_policies(path: Path, policies: Any) -> Iterator[tuple[Path, Any]]:
+    """Yield the known entries of ``fallbacks`` in policies that stand at ``path``."""
+    for at, each in known(field(policies, "fallbacks") or ()):
+        yield (*path, "fallbacks", at), each
+
+
+def services_in(policies: Any, config: Any, routes: Any) -> Iterator[TargetPart]:
+    """Yield every upstream that is named by its service, or may be: fallbacks, too."""
+    for part in targets_in(routes, config):
+        yield from (each for each in part.targets if each.service is not None)
+    for path, each in fallbacks_in(policies, config, routes):
+        service = each["model_service_name"]
+        if service is not None:
+            yield TargetPart(path, service, None, each["model_name"], 1, None, _OF_A_FALLBACK)
 
 
 def field(owner: Any, name: str) -> Any:
@@ -119,5 +149,5 @@ def _endpoint(path: Path, value: Mapping[str, Any]) -> TargetPart:
         model_name=names if names is UNKNOWN else next(iter(names), None),
         weight=1 if value["weight"] is None else value["weight"],
         credential_name=value["credential_name"],
-        is_endpoint=True,
+        names=_OF_AN_ENDPOINT,
     )

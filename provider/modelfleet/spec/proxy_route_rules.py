@@ -17,6 +17,7 @@ from modelfleet.spec.proxy_parts import (
     field,
     known_items,
     service_id,
+    services_in,
     targets_in,
 )
 from modelfleet.spec.rule import Problems, Rule, rule
@@ -117,46 +118,50 @@ def _no_target_stands_twice(routes: Any, config: Any, namespace: Any) -> Problem
                 )
 
 
-@rule(ROUTES, CONFIG, "cluster", "namespace", gaps=True)
-def _services_can_be_reached(routes: Any, config: Any, cluster: Any, namespace: Any) -> Problems:
-    for part in targets_in(routes, config):
-        for each in part.targets:
-            if not isinstance(each.service, Mapping):
-                continue
-            theirs = each.service["cluster"]
-            identity = service_id(each.service, namespace=namespace)
-            if UNKNOWN in (theirs, cluster, identity) or theirs in (None, cluster):
-                continue
-            if _base_url(each, namespace=namespace) == address_in_cluster(identity):
-                yield Problem(
-                    each.at("service"),
-                    f"runs on cluster {theirs}, and its address there does not lead to it from "
-                    f"cluster {cluster}; declare the proxy with cluster {theirs}, or the URL under "
-                    "which that cluster offers it as base_url",
-                )
-
-
-@rule(ROUTES, CONFIG, "cluster", "namespace", gaps=True)
-def _keys_of_upstreams_can_be_read(
-    routes: Any, config: Any, cluster: Any, namespace: Any
+@rule(POLICIES, CONFIG, ROUTES, "cluster", "namespace", gaps=True)
+def _services_can_be_reached(
+    policies: Any, config: Any, routes: Any, cluster: Any, namespace: Any
 ) -> Problems:
-    for part in targets_in(routes, config):
-        for each in part.targets:
-            secret = each.of_reference("credential_name")
-            own = each.credential_name
-            if own is not None or secret in (None, UNKNOWN) or namespace is UNKNOWN:
-                continue
-            identity, theirs = each.of_reference("id"), each.of_reference("cluster")
-            place = service_id(each.service, namespace=namespace)
-            elsewhere = identity is not UNKNOWN and place.partition("/")[0] != namespace
-            if elsewhere or (UNKNOWN not in (theirs, cluster) and theirs not in (None, cluster)):
-                where = f"namespace {place.partition('/')[0]}" if elsewhere else f"cluster {theirs}"
-                yield Problem(
-                    each.at("credential_name"),
-                    f"is required: the key of {identity} is in a Secret of {where}, and pods read "
-                    f"Secrets of their own namespace only; make a Secret with that key in "
-                    f"{namespace} and name it here",
-                )
+    for each in services_in(policies, config, routes):
+        if not isinstance(each.service, Mapping):
+            continue
+        theirs = each.service["cluster"]
+        identity = service_id(each.service, namespace=namespace)
+        if UNKNOWN in (theirs, cluster, identity) or theirs in (None, cluster):
+            continue
+        if _base_url(each, namespace=namespace) == address_in_cluster(identity):
+            yield Problem(
+                each.at("service"),
+                f"runs on cluster {theirs}, and its address there does not lead to it from "
+                f"cluster {cluster}; declare the proxy with cluster {theirs}, or the URL under "
+                "which that cluster offers it as base_url",
+            )
+
+
+@rule(POLICIES, CONFIG, ROUTES, "cluster", "namespace", gaps=True)
+def _keys_of_upstreams_can_be_read(
+    policies: Any, config: Any, routes: Any, cluster: Any, namespace: Any
+) -> Problems:
+    for each in services_in(policies, config, routes):
+        secret = each.of_reference("credential_name")
+        own = each.credential_name
+        if own is not None or secret in (None, UNKNOWN) or namespace is UNKNOWN:
+            continue
+        identity, theirs = each.of_reference("id"), each.of_reference("cluster")
+        place = service_id(each.service, namespace=namespace)
+        elsewhere = identity is not UNKNOWN and place.partition("/")[0] != namespace
+        if elsewhere or (UNKNOWN not in (theirs, cluster) and theirs not in (None, cluster)):
+            where = f"namespace {place.partition('/')[0]}" if elsewhere else f"cluster {theirs}"
+            told = (
+                f"the key of {identity} is in a Secret of {where}, and pods read Secrets of their "
+                f"own namespace only; make a Secret with that key in {namespace}"
+            )
+            yield Problem(
+                each.at("credential_name"),
+                f"{told}, name it in a target of a route, and fall back to that by model_name"
+                if each.is_fallback
+                else f"is required: {told} and name it here",
+            )
 
 
 def _called(target: TargetPart, *, namespace: Any) -> tuple[Any, Any, Any]:

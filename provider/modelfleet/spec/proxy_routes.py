@@ -13,7 +13,8 @@ from typing import Final
 from modelfleet import labels
 from modelfleet.spec.policies import Fallback, Policies
 from modelfleet.spec.proxy import ModelProxySpec
-from modelfleet.spec.routing import Endpoint, ProxyMode, Route, ServiceReference, Target
+from modelfleet.spec.referring import ServiceReference, name_of
+from modelfleet.spec.routing import Endpoint, ProxyMode, Route, Target
 from modelfleet.spec.service import ModelType
 from modelfleet.spec.tree import Path, dotted
 
@@ -38,6 +39,21 @@ class Upstream:
     model_type: ModelType | None = None
     context_size: int | None = None
     cluster: str | None = None
+
+    @property
+    def service_path(self) -> str:
+        """Where its service is named."""
+        is_target = not (self._is_fallback or self.path.startswith("proxy_config.endpoints"))
+        return f"{self.path}.{'service' if is_target else 'model_service_name'}"
+
+    @property
+    def credential_path(self) -> str:
+        """Where its credential is named: a fallback has none but that of its service."""
+        return self.service_path if self._is_fallback else f"{self.path}.credential_name"
+
+    @property
+    def _is_fallback(self) -> bool:
+        return ".fallbacks[" in self.path
 
 
 @dataclass(frozen=True)
@@ -156,7 +172,7 @@ def _routes_of_fallbacks(
                 place = (*path, "fallbacks", at)
                 target = Target(service=each.model_service_name, model_name=each.model_name)
                 alone = Policies(fallbacks=())
-                yield each.model_service_name, _Declared(place, ((place, target),), policies=alone)
+                yield _public_name(each), _Declared(place, ((place, target),), policies=alone)
 
 
 def _fallbacks(spec: ModelProxySpec, name: str, route: _Declared) -> tuple[str, ...]:
@@ -179,7 +195,12 @@ def _fallbacks(spec: ModelProxySpec, name: str, route: _Declared) -> tuple[str, 
 
 
 def _public_name(fallback: Fallback) -> str:
-    return fallback.model_service_name or fallback.model_name or ""
+    service = fallback.model_service_name
+    return (fallback.model_name or "") if service is None else name_of(_identity(service))
+
+
+def _identity(service: str | ServiceReference) -> str:
+    return service.id if isinstance(service, ServiceReference) else service
 
 
 def _public(

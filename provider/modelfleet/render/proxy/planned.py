@@ -18,6 +18,7 @@ from modelfleet.render.proxy.history import PROXY_RENDERER_VERSION
 from modelfleet.render.proxy.pod import proxy_pod_template_hash
 from modelfleet.spec.proxy import ModelProxySpec
 from modelfleet.spec.proxy_routes import access_name_of
+from modelfleet.spec.referring import name_of
 from modelfleet.spec.tree import UNKNOWN, never_unknown, value_at
 
 
@@ -78,9 +79,9 @@ def _names_of_fallbacks(fallbacks: Any, proxy_config: Any, routes: Any) -> Itera
     owners = [_field(each, "policies") for each in (proxy_config, *known)]
     for each in (fallbacks, *(_field(policies, "fallbacks") for policies in owners)):
         for fallback in _each(each):
-            service = _field(fallback, "model_service_name")
-            if service is not None:
-                yield service
+            identity = _field(_field(fallback, "model_service_name"), "id")
+            if identity is not None:
+                yield identity if identity is UNKNOWN else name_of(identity)
 
 
 def _each(values: Any) -> Iterator[Any]:
@@ -88,7 +89,7 @@ def _each(values: Any) -> Iterator[Any]:
 
 
 def _field(value: Any, name: str) -> Any:
-    """Return a field of what may be a model, a map of it, absent, or unknown."""
+    """Return a field of what may be a model or a map of it; whatever else it is stays that."""
     if isinstance(value, BaseModel):
         return getattr(value, name)
     return value.get(name) if isinstance(value, Mapping) else value
