@@ -42,6 +42,22 @@ THINKING_SECONDS: Final = 30.0
 API_KEY: Final = "not-a-real-key"
 
 
+class Pause:
+    """Where engines stop at the message "pause", ``reached``, until the pause is ``over``."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.over = threading.Event()
+
+    def make(self) -> None:
+        """Stop here."""
+        self.reached.set()
+        self.over.wait(THINKING_SECONDS)
+
+
+PAUSE: Final = Pause()
+
+
 @dataclass
 class GatewayScript:
     """What ``GET`` of a path answers, each time anew; a path that is missing is not found."""
@@ -196,6 +212,8 @@ class _Engine(BaseHTTPRequestHandler):
         elif asked.get("stream"):
             self.stream(asked, said)
         else:
+            if said == "pause":
+                PAUSE.make()
             choice = {"index": 0, "finish_reason": "stop"}
             message = {"role": "assistant", "content": "".join(self.words(asked))}
             choices = [{**choice, "message": message}]
@@ -243,6 +261,8 @@ class _Engine(BaseHTTPRequestHandler):
             if said == "vanish":
                 self.close_connection = True
                 return
+            if said == "pause":
+                PAUSE.make()
             if said == "think":
                 time.sleep(THINKING_SECONDS)
         last = [{"index": 0, "delta": {}, "finish_reason": "stop"}]

@@ -6,9 +6,12 @@ The caller has the rights of docs/rbac-inference.yaml, unless a test says otherw
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -19,13 +22,13 @@ import openai
 import pytest
 import pytest_asyncio
 from fleets import behaving, desired, hosted
-from forwarding import API_KEY, ECHO, ENGINE, GUARDED_ENGINE, Forwarding
+from forwarding import API_KEY, ECHO, ENGINE, GUARDED_ENGINE, PAUSE, Forwarding, Pause
 from proxies import desired as desired_proxy
 from proxies import proxy
 from rights import least_kubeconfig, shipped_role
 from test_rbac import used
 
-from modelfleet import background
+from modelfleet import background, standing_port
 from modelfleet.client import (
     Config,
     HTTPError,
@@ -34,14 +37,16 @@ from modelfleet.client import (
     ModelService,
     ResourceNotExistError,
 )
+from modelfleet.client import addresses as addresses_module
 from modelfleet.client.addresses import Addresses
 from modelfleet.client.called import Called
 from modelfleet.client.connections import connected
 from modelfleet.cluster.client import Client
+from modelfleet.cluster.mirror import Key
 from modelfleet.errors import NotReadyError
 from modelfleet.fleet import Address, Fleet
 from modelfleet.reach import serving_pods
-from modelfleet.standing_port import StandingPort
+from modelfleet.standing_port import StandingPort, StandingPorts
 from modelfleet.targets import target_of
 from tests.gateway.running import Stub
 
@@ -317,6 +322,169 @@ def test_closing_the_client_closes_its_ports(administrators: Config) -> None:
     with pytest.raises(httpx.ConnectError):
         httpx.get(url, trust_env=False)
     assert said(calm) == "user hello calm"
+
+
+PAUSING: Final = [{"role": "user", "content": "pause"}]
+
+
+@pytest.fixture
+def own(forwarding: Forwarding, tmp_path: Path) -> Config:
+    """A Config whose connection nobody else uses."""
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(forwarding.plane.kubeconfig.read_text())
+    return Config(kubeconfig=kubeconfig, namespace=NAMESPACE)
+
+
+@pytest.fixture
+def pause() -> Iterator[Pause]:
+    PAUSE.reached.clear()
+    PAUSE.over.clear()
+    yield PAUSE
+    PAUSE.over.set()
+
+
+def answered(called: ModelService) -> str | None:
+    return called.completion(PAUSING, max_retries=0).choices[0].message.content
+
+
+def streamed(called: ModelService) -> str | None:
+    stream = called.completion(PAUSING, stream=True, max_retries=0)
+    return "".join(each.delta.content or "" for chunk in stream for each in chunk.choices)
+
+
+def answered_in_a_loop(called: ModelService) -> str | None:
+    async def answer() -> str | None:
+        answer = await called.acompletion(PAUSING, max_retries=0)
+        return answer.choices[0].message.content
+
+    return asyncio.run(answer())
+
+
+def streamed_in_a_loop(called: ModelService) -> str | None:
+    async def answer() -> str | None:
+        stream = await called.acompletion(PAUSING, stream=True, max_retries=0)
+        return "".join(
+            [each.delta.content or "" async for chunk in stream for each in chunk.choices]
+        )
+
+    return asyncio.run(answer())
+
+
+@pytest.mark.parametrize("ask", [answered, streamed, answered_in_a_loop, streamed_in_a_loop])
+def test_closing_the_client_ends_no_answer_that_another_thread_waits_for(
+    own: Config, pause: Pause, ask: Callable[[ModelService], str | None]
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with ModelClient(own) as models:
+            url = str(models.get("calm").model_info().base_url)
+            answer = pool.submit(ask, service(own))
+            assert pause.reached.wait(timeout=30)
+        pause.over.set()
+        assert answer.result(timeout=30) == "user pause calm"
+    wait_until_closed(url)
+
+
+@pytest.mark.filterwarnings(  # of what is forgotten, not closed, Python tells
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+@pytest.mark.parametrize("how", ["closed", "forgotten"])
+def test_a_port_stays_until_a_stream_is_closed_or_forgotten(
+    own: Config, pause: Pause, how: str
+) -> None:
+    with ModelClient(own) as models:
+        url = str(models.get("calm").model_info().base_url)
+        stream = service(own).completion(PAUSING, stream=True)
+        next(stream)
+    assert is_open(url)
+    if how == "closed":
+        stream.close()
+    del stream
+    gc.collect()
+    wait_until_closed(url)
+
+
+async def test_a_port_stays_until_a_call_in_a_loop_is_cancelled(own: Config, pause: Pause) -> None:
+    async with ModelClient(own) as models:
+        url = str((await (await models.get_async("calm")).model_info_async()).base_url)
+        call = asyncio.create_task(service(own).acompletion(PAUSING, max_retries=0))
+        assert await asyncio.to_thread(pause.reached.wait, 30)
+    assert is_open(url)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await asyncio.to_thread(wait_until_closed, url)
+
+
+def is_open(url: str) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", httpx.URL(url).port or 0), timeout=10).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def wait_until_closed(url: str) -> None:
+    until = time.monotonic() + 30
+    while is_open(url):
+        assert time.monotonic() < until, f"{url} is still open"
+        time.sleep(0.05)
+
+
+async def test_ports_at_rest_are_closed_when_they_are_many_or_lead_nowhere(
+    forwarding: Forwarding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing_port, "REST_SECONDS", 0)
+    fleet = Fleet(Client.connect(kubeconfig=str(forwarding.plane.kubeconfig)))
+    ports = StandingPorts(fleet.client, fleet.catalogue, at_most=2)
+    target = await target_of(fleet.client, Address("calm", namespace=NAMESPACE))
+
+    async def port_to(name: str) -> str:
+        port = await ports.to(Key(NAMESPACE, "ModelService", name), target)
+        await port.open()
+        return port.url
+
+    try:
+        calm, measurer = await port_to("calm"), await port_to("measurer")
+        used = await asyncio.open_connection("127.0.0.1", httpx.URL(calm).port)
+        await until_in_use(ports, "calm")
+        assert await port_to("calm") == calm
+        missing = await port_to("missing")
+        assert not is_open(measurer), "it has rested, while the other one is in use"
+        await fleet.catalogue.fresh()
+        monkeypatch.setattr(ports, "_at_most", 9)
+        echoing = await port_to("echoing")
+        assert [is_open(each) for each in (calm, missing, echoing)] == [True, False, True]
+        used[1].close()
+    finally:
+        await ports.aclose()
+        await fleet.aclose()
+    assert not is_open(calm)
+    assert not is_open(echoing)
+
+
+async def until_in_use(ports: StandingPorts, name: str) -> None:
+    port = ports._ports[Key(NAMESPACE, "ModelService", name)]
+    async with asyncio.timeout(30):
+        while not port.is_in_use:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_what_was_found_is_forgotten_once_it_is_not_relied_upon(
+    forwarding: Forwarding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addresses_module, "KEPT_SECONDS", 0.2)
+    monkeypatch.setattr(addresses_module, "INGRESS_SECONDS", 0.2)
+    fleet = Fleet(Client.connect(kubeconfig=str(forwarding.plane.kubeconfig)))
+    ways = Addresses(fleet)
+    try:
+        way = await ways.way_to(Called("ModelService", "with-key", NAMESPACE, Config()))
+        assert way.api_key == API_KEY
+        async with asyncio.timeout(30):
+            while ways._known._found or ways._ingresses._found or ways._turns:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    finally:
+        await ways.aclose()
+        await fleet.aclose()
 
 
 PROGRAM: Final = """

@@ -2,7 +2,8 @@
 
 In this order: the ``endpoint`` of the Config; its data endpoint; inside of the cluster the Service
 itself; an Ingress of the namespace; a port-forward. A service that runs elsewhere is called there.
-What was found is relied upon for a few seconds, so that a thousand calls cost no thousand looks.
+What was found is relied upon for a few seconds, so that a thousand calls cost no thousand looks,
+and then forgotten, keys above all.
 Belongs to the background loop. Sends nothing to a model.
 """
 
@@ -11,7 +12,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Generic, TypeVar
+from weakref import WeakValueDictionary
 
 from modelfleet import labels
 from modelfleet.client.called import Called
@@ -22,8 +24,10 @@ from modelfleet.errors import ConfigError, ForbiddenError
 from modelfleet.fleet import Address, Fleet
 from modelfleet.reach import BASE_PATH
 from modelfleet.render.container import PORT_NAME
-from modelfleet.standing_port import StandingPort
+from modelfleet.standing_port import StandingPort, StandingPorts
 from modelfleet.targets import Target, api_key_of, target_of
+
+T = TypeVar("T")
 
 KEPT_SECONDS: Final = 5.0
 """How long a resource and its key are taken for what they were; a change that is heard of, less."""
@@ -48,18 +52,42 @@ class Way:
     port: StandingPort | None = field(default=None, repr=False)
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Known:
-    """What is known of one resource, and from when; ``version`` is that of its primary object.
+    """What is known of one resource; ``version`` is that of its primary object.
 
     ``no_key`` says why there is no ``api_key`` where there should be one.
     """
 
     target: Target
     version: str
-    at: float
     api_key: str | None = field(default=None, repr=False)
     no_key: ConfigError | None = None
+
+
+class _Recent(Generic[T]):
+    """What was found of resources, each for so many seconds, and no longer in memory than that."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._found: dict[Key, tuple[T, asyncio.TimerHandle]] = {}
+
+    def get(self, key: Key) -> T | None:
+        found = self._found.get(key)
+        return found[0] if found else None
+
+    def put(self, key: Key, value: T) -> None:
+        self._forget(key)
+        timer = asyncio.get_running_loop().call_later(self._seconds, self._forget, key)
+        self._found[key] = (value, timer)
+
+    def clear(self) -> None:
+        for key in tuple(self._found):
+            self._forget(key)
+
+    def _forget(self, key: Key) -> None:
+        if (found := self._found.pop(key, None)) is not None:
+            found[1].cancel()
 
 
 class Addresses:
@@ -67,10 +95,10 @@ class Addresses:
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
-        self._known: dict[Key, _Known] = {}
-        self._turns: dict[Key, asyncio.Lock] = {}
-        self._ports: dict[Key, StandingPort] = {}
-        self._ingresses: dict[Key, tuple[float, str]] = {}
+        self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
+        self._known: _Recent[_Known] = _Recent(KEPT_SECONDS)
+        self._ingresses: _Recent[str] = _Recent(INGRESS_SECONDS)
+        self._ports = StandingPorts(fleet.client, fleet.catalogue)
 
     async def way_to(self, called: Called) -> Way:
         """Return how ``called`` is called from here.
@@ -82,7 +110,8 @@ class Addresses:
             ForbiddenError: no address is left but a port-forward, which is not allowed.
         """
         key = Key(called.namespace, called.kind, called.name)
-        async with self._turns.setdefault(key, asyncio.Lock()):
+        turn = self._turns.setdefault(key, asyncio.Lock())
+        async with turn:
             known = await self._look(key)
             is_given = known.target.is_hosted and called.config.get_api_key()
             if known.no_key is not None and not is_given:
@@ -91,21 +120,21 @@ class Addresses:
 
     async def aclose(self) -> None:
         """Close every port, and what goes through it."""
-        ports, self._ports = tuple(self._ports.values()), {}
-        await asyncio.gather(*(port.aclose() for port in ports))
+        self._known.clear()
+        self._ingresses.clear()
+        await self._ports.aclose()
 
     async def _look(self, key: Key) -> _Known:
-        now, version = asyncio.get_running_loop().time(), self._version(key)
-        known = self._known.get(key)
-        if known is None or known.version != version or now - known.at > KEPT_SECONDS:
+        version, known = self._version(key), self._known.get(key)
+        if known is None or known.version != version:
             client = self._fleet.client
             address = Address(key.name, namespace=key.namespace, kind=key.kind)
             target = await target_of(client, address)
-            known = self._known[key] = _Known(target, version, now)
             try:
-                known.api_key = await api_key_of(client, target)
+                known = _Known(target, version, await api_key_of(client, target))
             except ConfigError as error:
-                known.no_key = error
+                known = _Known(target, version, no_key=error)
+            self._known.put(key, known)
         return known
 
     def _version(self, key: Key) -> str:
@@ -121,7 +150,7 @@ class Addresses:
         if said := _said(config, target):
             return Way(target, *said, api_key=given)
         client, ref = self._fleet.client, target.service_ref
-        port = self._port(key, target)
+        port = await self._ports.to(key, target)
         with suppress(ForbiddenError):
             await port.check()
         if client.access.is_own_cluster:
@@ -130,22 +159,16 @@ class Addresses:
         if url := await self._ingress(key, target):
             told = f"an Ingress of namespace {ref.namespace}"
             return Way(target, url, told, api_key=given)
+        # Anew, as looking may have taken so long that the port was closed meanwhile.
+        port = await self._ports.to(key, target)
         await port.open()
         told = f"a port-forward, as no Ingress of namespace {ref.namespace} leads to {ref}"
         url = port.url + BASE_PATH
         return Way(target, url, told, api_key=given, is_direct=True, port=port)
 
-    def _port(self, key: Key, target: Target) -> StandingPort:
-        port = self._ports.get(key)
-        if port is None:
-            port = self._ports[key] = StandingPort(self._fleet.client, target)
-        port.target = target
-        return port
-
     async def _ingress(self, key: Key, target: Target) -> str:
-        now = asyncio.get_running_loop().time()
-        at, url = self._ingresses.get(key, (float("-inf"), ""))
-        if now - at > INGRESS_SECONDS:
+        url = self._ingresses.get(key)
+        if url is None:
             url = await ingress_url(
                 self._fleet.client,
                 target.service_ref,
@@ -153,7 +176,7 @@ class Addresses:
                 port_name=PORT_NAME,
                 path=BASE_PATH,
             )
-            self._ingresses[key] = (now, url)
+            self._ingresses.put(key, url)
         return url
 
 

@@ -8,7 +8,7 @@ is; only that nobody serves is told in our words.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +19,7 @@ from modelfleet.agentrun.names import ModelType
 from modelfleet.client.addresses import Way
 from modelfleet.client.asked import Request, request_of
 from modelfleet.client.called import Called
-from modelfleet.client.connections import connected
+from modelfleet.client.connections import Lent, connected
 from modelfleet.client.errors import raised_as_agentruns
 from modelfleet.client.openai_clients import Caller, async_client_for, client_for, without_a_key
 from modelfleet.errors import ModelFleetError, NotReadyError
@@ -34,11 +34,15 @@ EMBEDDINGS: Final[Path] = ("embeddings",)
 
 @dataclass(frozen=True)
 class _Ready:
-    """One call of a model, ready to be sent: the way, who sends it, and what."""
+    """One call of a model, ready to be sent: the way, who sends it, and what.
+
+    Until the answer is over, the connection is ``lent``: a port of it may lead there.
+    """
 
     way: Way
     caller: Caller
     parameters: Mapping[str, Any]
+    lent: Lent
 
 
 def create(
@@ -50,8 +54,9 @@ def create(
     """
     request = request_of(given, call=call, known=_known(path), provider=provider)
     ready = background.run(_ready(called, request, path))
-    with _explained(ready.way):
-        return _method(client_for(ready.caller), path)(**ready.parameters)
+    with _sent(ready):
+        answer = _method(client_for(ready.caller), path)(**ready.parameters)
+    return _lasting(answer, ready.lent)
 
 
 async def acreate(
@@ -60,9 +65,10 @@ async def acreate(
     """Return what :func:`create` does."""
     request = request_of(given, call=call, known=_known(path), provider=provider)
     ready = await background.run_async(_ready(called, request, path))
-    client = await async_client_for(ready.caller)
-    with _explained(ready.way):
-        return await _method(client, path)(**ready.parameters)
+    with _sent(ready):
+        client = await async_client_for(ready.caller)
+        answer = await _method(client, path)(**ready.parameters)
+    return _lasting(answer, ready.lent)
 
 
 async def way_to(called: Called) -> Way:
@@ -76,18 +82,20 @@ async def way_to(called: Called) -> Way:
 
 
 async def _ready(called: Called, request: Request, path: Path) -> _Ready:
-    way = await way_to(called)
-    caller = Caller(
-        base_url=way.base_url,
-        api_key=request.options.get("api_key") or way.api_key,
-        headers=called.config.get_headers(),
-        silence_seconds=called.config.get_read_timeout(),
-        is_direct=way.is_direct,
-        max_retries=request.options.get("max_retries"),
-    )
-    model = request.parameters.get("model") or _own_model(way, path)
-    parameters = without_a_key(caller, {**request.parameters, "model": model})
-    return _Ready(way, caller, parameters)
+    with raised_as_agentruns(called.name):
+        async with connected(called.config, holder=called.holder) as connection:
+            way = await connection.addresses.way_to(called)
+            caller = Caller(
+                base_url=way.base_url,
+                api_key=request.options.get("api_key") or way.api_key,
+                headers=called.config.get_headers(),
+                silence_seconds=called.config.get_read_timeout(),
+                is_direct=way.is_direct,
+                max_retries=request.options.get("max_retries"),
+            )
+            model = request.parameters.get("model") or _own_model(way, path)
+            parameters = without_a_key(caller, {**request.parameters, "model": model})
+            return _Ready(way, caller, parameters, Lent(connection))
 
 
 def _own_model(way: Way, path: Path) -> str:
@@ -128,21 +136,68 @@ def _known(path: Path) -> frozenset[str]:
     return frozenset(inspect.signature(of[path].create).parameters) - {"self"}
 
 
-@contextmanager
-def _explained(way: Way) -> Iterator[None]:
-    """Say of a connection that broke what broke it, as far as that is known on this side."""
+def _lasting(answer: Any, lent: Lent) -> Any:
+    """Return ``answer``, which gives back what is lent for it: now, or when its stream is over.
+
+    That is when the response is closed, which OpenAI's client does at every end of a stream, or
+    when nobody can close it any more.
+    """
     import openai
 
+    if isinstance(answer, openai.Stream):
+        answer.response.close = _then(answer.response.close, lent)  # type: ignore[method-assign]
+    elif isinstance(answer, openai.AsyncStream):
+        answer.response.aclose = _then_async(answer.response.aclose, lent)  # type: ignore[method-assign]
+    else:
+        lent.end()
+    return answer
+
+
+def _then(close: Callable[[], None], lent: Lent) -> Callable[[], None]:
+    def closed() -> None:
+        try:
+            close()
+        finally:
+            lent.end()
+
+    return closed
+
+
+def _then_async(
+    close: Callable[[], Awaitable[None]], lent: Lent
+) -> Callable[[], Coroutine[Any, Any, None]]:
+    async def closed() -> None:
+        try:
+            await close()
+        finally:
+            lent.end()
+
+    return closed
+
+
+@contextmanager
+def _sent(ready: _Ready) -> Iterator[None]:
+    """Give back what was lent for a request that failed.
+
+    Of a connection that broke it says what broke it, as far as that is known on this side.
+    """
+    import openai
+
+    way = ready.way
     before = way.port.failure if way.port else None
     try:
         yield
     except openai.APIConnectionError as error:
+        ready.lent.end()
         after = way.port.failure if way.port else None
         if after is None or after is before:
             raise
         if isinstance(after, NotReadyError):
             raise _anew(after) from error
         error.add_note(f"{way.target.subject} is called by {way.told}: {after}")
+        raise
+    except BaseException:
+        ready.lent.end()
         raise
 
 

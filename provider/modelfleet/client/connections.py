@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 from modelfleet.agentrun.paging import Pages
 from modelfleet.agentrun.registry import Registry
@@ -32,7 +32,10 @@ _Address = tuple[str, ClusterConfig, str | None]
 
 @dataclass(eq=False)
 class Connection:
-    """One cluster as calls use it. ``holders`` are the open clients that have used it."""
+    """One cluster as calls use it. ``holders`` are the open clients that have used it.
+
+    ``calls`` is how many calls are under way, and answers that are still coming.
+    """
 
     fleet: Fleet
     registry: Registry
@@ -40,11 +43,24 @@ class Connection:
     addresses: Addresses
     holders: WeakSet[object] = field(default_factory=WeakSet)
     calls: int = 0
-    is_closing: bool = False
 
 
+class Lent:
+    """A connection that is lent beyond the call that began with it, on the background loop.
+
+    ``end`` gives it back, from any thread and as often as one likes; so does forgetting it.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        connection.calls += 1
+        self.end = finalize(self, _give_back, connection, asyncio.get_running_loop())
+        self.end.atexit = False
+
+
+# All touched on the background loop alone.
 _open: Final[dict[_Address, Connection]] = {}
-"""Touched on the background loop alone."""
+_released: Final[set[Connection]] = set()
+_closing: Final[set[asyncio.Task[None]]] = set()
 
 
 @asynccontextmanager
@@ -80,14 +96,26 @@ async def release(holder: object) -> None:
             connection.holders.discard(holder)
             if not connection.holders:
                 del _open[address]
-                connection.is_closing = True
+                _released.add(connection)
                 await _close_if_over(connection)
 
 
 async def _close_if_over(connection: Connection) -> None:
-    if connection.is_closing and not connection.calls:
-        connection.is_closing = False
+    if connection in _released and not connection.calls:
+        _released.discard(connection)
         await _close(connection)
+
+
+def _give_back(connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
+    with suppress(RuntimeError):  # the process ends, and the loop before it
+        loop.call_soon_threadsafe(_given_back, connection)
+
+
+def _given_back(connection: Connection) -> None:
+    connection.calls -= 1
+    task = asyncio.get_running_loop().create_task(_close_if_over(connection))
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
 
 
 async def _close(connection: Connection) -> None:
@@ -116,10 +144,11 @@ def _connection(config: Config) -> Connection:
 
 
 async def _close_all() -> None:
-    closing = list(_open.values())
+    left = [*_open.values(), *_released]
     _open.clear()
+    _released.clear()
     async with asyncio.timeout(_SECONDS_TO_END):
-        await asyncio.gather(*map(_close, closing))
+        await asyncio.gather(*map(_close, left), *_closing)
 
 
 def _end() -> None:
@@ -131,6 +160,8 @@ def _end() -> None:
 def _forget() -> None:
     """Leave the connections of a parent process to it."""
     _open.clear()
+    _released.clear()
+    _closing.clear()
     atexit.unregister(_end)
 
 

@@ -6,19 +6,16 @@ requests to one resource share. Sends what it is given and adds nothing; follows
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterable, Sequence
 from typing import Final
-from weakref import WeakValueDictionary
 
 import httpx
 
 from modelfleet import labels
 from modelfleet.adapters.query_api.parts import Parts
 from modelfleet.catalogue import Entry
-from modelfleet.cluster.mirror import Key
 from modelfleet.fleet import Fleet
-from modelfleet.standing_port import StandingPort
+from modelfleet.standing_port import StandingPorts
 from modelfleet.targets import Target
 
 CONNECT_SECONDS: Final = 10.0
@@ -32,8 +29,7 @@ class Ways:
     def __init__(self, fleet: Fleet) -> None:
         """Nothing is opened before the first request."""
         self._fleet = fleet
-        self._ports: dict[Key, StandingPort] = {}
-        self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
+        self._ports = StandingPorts(fleet.client, fleet.catalogue)
         # How long an answer takes is for the guard, and for the gateway.
         timeout = httpx.Timeout(None, connect=CONNECT_SECONDS)
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
@@ -70,37 +66,23 @@ class Ways:
 
     def failure(self, entry: Entry) -> str:
         """Return why the last connection on a held-open port broke, as far as it is known."""
-        port = self._ports.get(entry.key)
-        return str(port.failure) if port is not None and port.failure else ""
+        failure = self._ports.failure(entry.key)
+        return str(failure) if failure else ""
 
     async def aclose(self) -> None:
         """End everything."""
         await self._client.aclose()
-        ports, self._ports = tuple(self._ports.values()), {}
-        await asyncio.gather(*(port.aclose() for port in ports))
+        await self._ports.aclose()
 
     async def _url(self, entry: Entry) -> str:
         target = _target(entry)
         if self._fleet.client.access.is_own_cluster:
             ref = target.service_ref
             return labels.endpoint(ref.name, namespace=ref.namespace)
-        turn = self._turns.setdefault(entry.key, asyncio.Lock())
-        async with turn:
-            port = self._ports.get(entry.key)
-            if port is None:
-                await self._close_unneeded()
-                port = StandingPort(self._fleet.client, target)
-                await port.open()
-                self._ports[entry.key] = port
-        port.target = target
+        port = await self._ports.to(entry.key, target)
+        await port.open()
         await port.check()
         return port.url
-
-    async def _close_unneeded(self) -> None:
-        """Close the ports of what is gone."""
-        known = self._fleet.catalogue.last_known().by_key
-        gone = [key for key in self._ports if key not in known]
-        await asyncio.gather(*(self._ports.pop(key).aclose() for key in gone))
 
 
 def _target(entry: Entry) -> Target:
