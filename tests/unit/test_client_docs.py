@@ -16,7 +16,12 @@ from modelfleet.client import ModelServiceCreateInput
 from modelfleet.client.inputs import given
 
 GUIDE: Path = ROOT / "docs" / "python-sdk.md"
-PROGRAMS = [block for block in blocks(GUIDE) if block.language == "python"]
+PROGRAMS = [
+    block
+    for document in (GUIDE, ROOT / "README.md")
+    for block in blocks(document)
+    if block.language == "python" and (document == GUIDE or "modelfleet.client" in block.text)
+]
 
 
 @pytest.mark.parametrize("block", PROGRAMS, ids=lambda block: f"{block.slug}-{block.text[:20]}")

@@ -22,6 +22,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from modelfleet.local import Plane
+from modelfleet.local.folders import cache_folder
 from modelfleet.local.images import built_images
 from modelfleet.local.images.archive import Config, write_archive
 from modelfleet.local.images.built import python_version
@@ -50,8 +51,8 @@ sys.exit(main())
 
 def give_image(plane: Plane) -> None:
     """Build it, and have both real nodes of the plane know it as ``IMAGE``."""
-    # Nodes have a /tmp of their own, and see this folder.
-    with tempfile.TemporaryDirectory(dir=plane.state_folder) as folder:
+    # Nodes have a /tmp of their own, where a checkout may be, and see the cache.
+    with tempfile.TemporaryDirectory(dir=cache_folder()) as folder:
         archive = Path(folder) / "image.tar"
         _write(archive, work=Path(folder))
         inits = real_nodes.pids(plane.state_folder / "plane")
