@@ -160,7 +160,7 @@ def test_each_way_of_not_becoming_ready_is_told_by_cause_field_and_advice(
         assert re.fullmatch(f"{service}: {outcome}\\. Pod {behaviour}-\\S+: {text}", said), said
     assert failed.diagnostics("nowhere") == (
         f'error: NetworkPolicy {here.name}-missing/nowhere: namespaces "{here.name}-missing" not '
-        "found. Create the Namespace first, by kubectl create namespace; or in a Pulumi program add a "
-        "kubernetes.core.v1.Namespace, and pass its metadata.name as namespace, so that the "
+        "found. Create the Namespace first, by kubectl create namespace; or in a Pulumi program "
+        "add a kubernetes.core.v1.Namespace, and pass its metadata.name as namespace, so that the "
         "service is made after it."
     )
