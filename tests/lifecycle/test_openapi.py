@@ -7,6 +7,7 @@ its own over a real API server, and who asks may write in a namespace of its own
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import quote, unquote_to_bytes, urlsplit
@@ -127,7 +128,7 @@ def served(
     folder = tmp_path_factory.mktemp("openapi")
     role = role_of(printed())
     kubeconfig = least_kubeconfig(plane, plane_api, folder, user="openapi-under-test", role=role)
-    namespace = f"t-{folder.name}"
+    namespace = f"t-{uuid.uuid4().hex[:10]}"  # each worker has a server of its own
     plane_api.send("POST", "/api/v1/namespaces", json={"metadata": {"name": namespace}})
     account = {
         "name": "somebody",
