@@ -26,8 +26,9 @@ RECORD: Final = PREFIX + "record"
 URN: Final = PREFIX + "urn"
 ACCESS_NAME: Final = PREFIX + "access-name"
 SECRET_HASH: Final = PREFIX + "secret-hash"
-REPLICAS_BEFORE_STOP: Final = PREFIX + "replicas-before-stop"
+REPLICAS_TO_START: Final = PREFIX + "replicas-to-start"
 """A tag, kept with the declaration of what was stopped: how many replicas a start brings back."""
+
 KEYS_HASH: Final = PREFIX + "keys-hash"
 """On a gateway's pod: the keys it was told of last. A change has its kubelet bring them at once."""
 

@@ -22,7 +22,7 @@ from modelfleet.client import (
     Status,
 )
 from modelfleet.fleet import Fleet
-from modelfleet.labels import REPLICAS_BEFORE_STOP
+from modelfleet.labels import REPLICAS_TO_START
 
 
 @pytest.fixture(params=[sync_form, async_form], ids=["sync", "async"])
@@ -102,7 +102,7 @@ def test_replicas_are_set_stopped_and_started_again_as_many_as_before(
     assert replicas_of(resource) == 0
     resource.wait_until_ready_or_failed(timeout_seconds=60)
     assert resource.status == Status.STOPPED
-    assert REPLICAS_BEFORE_STOP not in (resource.tags or {}), "a note of ours is no tag of theirs"
+    assert REPLICAS_TO_START not in (resource.tags or {}), "a note of ours is no tag of theirs"
     do(resource, "stop")
     do(resource, "start")
     assert replicas_of(resource) == 3, "a second stop forgets nothing"

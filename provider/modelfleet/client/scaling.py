@@ -1,7 +1,7 @@
 """d.run's verbs on what runs here: so many replicas, none, or as many as before there were none.
 
-How many there were is kept as a tag of the resource, which is not told back. On the background
-loop, as ``verbs.py``.
+How many a start brings back is kept as a tag of the resource, which is told to nobody. On the
+background loop, as ``verbs.py``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from modelfleet.client.verbs import call
 from modelfleet.spec.proxy import ModelProxySpec
 from modelfleet.spec.tree import dotted
 
-_NOTE: Final = dotted(("tags", labels.REPLICAS_BEFORE_STOP))
+_NOTE: Final = dotted(("tags", labels.REPLICAS_TO_START))
 
 
 async def scale(
@@ -63,7 +63,7 @@ async def start(
         return await _scaled(
             connection,
             resource,
-            target or int(_tags(resource).get(labels.REPLICAS_BEFORE_STOP, "1")),
+            target or int(_tags(resource).get(labels.REPLICAS_TO_START, "1")),
             config=config,
             take_ownership=take_ownership,
         )
@@ -102,13 +102,13 @@ async def _scaled(
     if resource.kind != PROXY:
         fields = {"deployment": fields}
     if before is not None:
-        fields["tags"] = {labels.REPLICAS_BEFORE_STOP: str(before)}
+        fields["tags"] = {labels.REPLICAS_TO_START: str(before)}
     return await connection.registry.update(
         resource.name,
         fields,
         kind=resource.kind,
         scope=config.get_scope(take_ownership=take_ownership),
-        clear=(_NOTE,) if before is None and labels.REPLICAS_BEFORE_STOP in _tags(resource) else (),
+        clear=(_NOTE,) if before is None and labels.REPLICAS_TO_START in _tags(resource) else (),
     )
 
 
