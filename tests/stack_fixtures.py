@@ -7,6 +7,7 @@ of the test's ``kubeconfig`` fixture; without, it has none.
 
 from __future__ import annotations
 
+import difflib
 import os
 import shutil
 import sys
@@ -93,7 +94,17 @@ def transcript(request: pytest.FixtureRequest) -> Callable[..., None]:
             recorded.parent.mkdir(exist_ok=True)
             recorded.write_text(printed)
         assert recorded.exists(), f"{recorded} is missing; record it with --update-golden"
-        assert printed == recorded.read_text()
+        changed = "\n".join(
+            difflib.unified_diff(
+                recorded.read_text().splitlines(),
+                printed.splitlines(),
+                fromfile=f"recorded in {recorded.relative_to(TRANSCRIPTS)}",
+                tofile="printed now",
+                lineterm="",
+            )
+        )
+        if changed:
+            pytest.fail(changed, pytrace=False)
 
     return compare
 
