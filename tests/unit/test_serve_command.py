@@ -106,6 +106,11 @@ def test_a_new_account_may_not_write_where_that_is_asked() -> None:
     assert "may_write: false" in run("--account", "ci", "--read-only").stdout
 
 
+def test_a_new_account_reads_credentials_only_where_that_is_asked() -> None:
+    assert "may_read_credentials: true" in run("--account", "ci", "--may-read-credentials").stdout
+    assert "may_read_credentials" not in run("--account", "ci").stdout
+
+
 def test_the_manifests_are_of_the_namespace_and_the_image_that_are_named() -> None:
     objects = printed("--namespace", "platform")
     assert set(objects) == {

@@ -28,7 +28,12 @@ class NewAccount:
 
 
 def new_account(
-    name: str, *, namespace: str, workspaces: Sequence[str], may_write: bool
+    name: str,
+    *,
+    namespace: str,
+    workspaces: Sequence[str],
+    may_write: bool,
+    may_read_credentials: bool = False,
 ) -> NewAccount:
     """Return a new account.
 
@@ -40,6 +45,7 @@ def new_account(
         "namespace": namespace,
         **({"workspaces": list(workspaces)} if workspaces else {}),
         "may_write": may_write,
+        **({"may_read_credentials": True} if may_read_credentials else {}),
     }
     accounts_in(yaml.safe_dump({"accounts": [said]}).encode(), source=f"--account {name}")
     password = secrets.token_urlsafe(_PASSWORD_BYTES)

@@ -119,6 +119,14 @@ def serve(
         list[str] | None,
         typer.Option(help="With --account: a workspace it sees; repeatable, unset = all."),
     ] = None,
+    may_read_credentials: Annotated[
+        bool,
+        typer.Option(
+            "--may-read-credentials",
+            help="With --account: let it read the credentials that what it sees names, as "
+            "AgentRun's SDK does before it calls a model.",
+        ),
+    ] = False,
     namespace: Annotated[
         str,
         typer.Option(
@@ -156,7 +164,13 @@ def serve(
         cluster=cluster,
     )
     if account:
-        _print_account(account, namespace, tuple(workspace or ()), may_write=not read_only)
+        _print_account(
+            account,
+            namespace=namespace,
+            workspaces=workspace or (),
+            may_write=not read_only,
+            may_read_credentials=may_read_credentials,
+        )
     elif manifests:
         _print_manifests(
             settings, namespace=namespace, image=image, api_server_port=api_server_port
@@ -176,12 +190,10 @@ def _settings(**said: Any) -> Settings:
         raise ConfigError(f"{'; '.join(problems)}.") from None
 
 
-def _print_account(
-    name: str, namespace: str, workspaces: tuple[str, ...], *, may_write: bool
-) -> None:
+def _print_account(name: str, **said: Any) -> None:
     from modelfleet.adapters.query_api.new_account import new_account
 
-    made = new_account(name, namespace=namespace, workspaces=workspaces, may_write=may_write)
+    made = new_account(name, **said)
     typer.echo(made.entry, nl=False)
     typer.echo(
         f"Password of {name}, said this once: {made.password}\n"
