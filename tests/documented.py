@@ -131,12 +131,10 @@ class Shell:
 
 
 def _without_numbers(text: str) -> str:
-    """Return what is printed without process numbers, seconds, and what was waited for."""
+    """Return what is printed without process numbers and seconds."""
     replaced: Mapping[str, str | Callable[[re.Match[str]], str]] = {
         r"done in \d+(\.\d+)? s": "done in <seconds> s",
         r"^processes  .*$": lambda line: re.sub(r" \d+", " <pid>", line[0]),
-        # What was waited for last; whether it was, is a matter of a moment.
-        r" created waiting: .*$": " created",
     }
     for pattern, placeholder in replaced.items():
         text = re.sub(pattern, placeholder, text, flags=re.MULTILINE)

@@ -18,6 +18,7 @@ _BLOCK = re.compile(r"^  \S+ \(.*\):$")
 _PROGRESS = re.compile(r"^@ \w.*\.{2,}$")
 _REPLACEMENT = ("", "++", "+-", "--")  # steps of one replacement, each with rows of its own
 _DURATION = re.compile(r" ?\(\d+(?:\.\d+)?s\)")
+_WAITED = re.compile(r"(; | )(?:waiting: .*|waited \d+ s)$")
 _DROPPED = re.compile(r"^(Duration: |View Live: |View in Browser)")
 
 _POD_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # what Kubernetes makes random names of
@@ -56,7 +57,8 @@ def _ordered(operation: Sequence[str]) -> list[str]:
     """Return one preview or update with its rows and diagnostics in an order of their own."""
     sections = [number for number, line in enumerate(operation) if _SECTION.match(line)]
     edges = [*sections, len(operation)]
-    result = _last_rows(operation[: edges[0]])
+    said = _last_words(operation)
+    result = [_said(row, said) for row in _last_rows(operation[: edges[0]])]
     for start, end in pairwise(edges):
         section = operation[start:end]
         result += _sorted_blocks(section) if section[0] == "Diagnostics:" else section
@@ -78,6 +80,32 @@ def _last_rows(lines: Sequence[str]) -> list[str]:
         elif line or not rows:
             others.append(line)
     return [*others, *(rows[key] for key in sorted(rows))]
+
+
+def _said(row: str, said: Mapping[str, str]) -> str:
+    """Return a row with the last message that stays in place of what it waits or waited for.
+
+    Whether that is shown at all depends on how long a step took.
+    """
+    match = _ROW.match(row)
+    if match is None or not _WAITED.search(row):
+        return row
+    last = said.get(f"{match['type']} ({match['name']})", "")
+    return _WAITED.sub(lambda waited: waited[1] + last if last else "", row)
+
+
+def _last_words(operation: Sequence[str]) -> dict[str, str]:
+    """Return the last line of what the diagnostics say of each resource, by how they call it."""
+    last: dict[str, str] = {}
+    resource = ""
+    for line in operation:
+        if _BLOCK.match(line):
+            resource = line.strip().removesuffix(":")
+        elif resource and line.startswith("    "):
+            last[resource] = line.strip()
+        elif line:
+            resource = ""
+    return last
 
 
 def _sorted_blocks(section: Sequence[str]) -> list[str]:

@@ -117,6 +117,8 @@ def test_what_cannot_be_scheduled_is_told_and_becomes_ready_once_a_node_is_there
     wait_until(lambda: "waiting: Pod chat-" in log.read_text())
     add_node()
     assert engine.wait(timeout=60) == 0
+    last = re.findall(r"ModelService chat (.*)$", log.read_text(), flags=re.MULTILINE)[-1]
+    assert re.search(r"^(created|updated) .*\bwaited \d+ s\b", last), "not what it waited for"
     assert stack.resources()["chat"]["outputs"]["status"] == "READY"
 
 

@@ -58,12 +58,15 @@ class Progress:
     def __init__(self, call: Call) -> None:
         self._urn = call.urn
         self._shown = ""
+        self._began: float | None = None
         self._pending: asyncio.TimerHandle | None = None
 
     def __call__(self, text: str) -> None:
         """Take note of a new reason."""
-        self.end()
+        self._forget()
         loop = asyncio.get_running_loop()
+        if self._began is None:
+            self._began = loop.time()
         self._pending = loop.call_later(SETTLED_SECONDS, self._show, text)
 
     def tell(self, text: str) -> None:
@@ -74,7 +77,14 @@ class Progress:
         engine_link.log("info", text, urn=self._urn)
 
     def end(self) -> None:
-        """Forget what has not been shown yet."""
+        """Replace what is shown: a line that is done would go on saying what it waits for."""
+        self._forget()
+        if self._shown and self._began is not None:
+            waited = asyncio.get_running_loop().time() - self._began
+            self._shown, self._began = "", None
+            engine_link.log("info", f"waited {waited:.0f} s", urn=self._urn, ephemeral=True)
+
+    def _forget(self) -> None:
         if self._pending is not None:
             self._pending.cancel()
             self._pending = None
