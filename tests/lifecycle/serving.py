@@ -80,10 +80,12 @@ class Progress:
 
     def __init__(self) -> None:
         self.codes: set[Code] = set()
+        self.last: Waiting = Waiting(())
         self._more = asyncio.Event()
 
     def __call__(self, waiting: Waiting) -> None:
         self.codes |= {reason.code for reason in waiting.reasons}
+        self.last = waiting
         self._more.set()
 
     async def tells(self, code: Code) -> None:
@@ -118,6 +120,21 @@ class Cluster:
             timeout_seconds=timeout_seconds,
             on_progress=on_progress,
         )
+        return await self._diagnosed(applied, outcome)
+
+    async def waiting_for(self, applied: Object, code: Code, words: str) -> Outcome:
+        """Return what is waited for, diagnosed, once that is told; or how the wait has ended."""
+        progress = Progress()
+        wait = asyncio.ensure_future(self.until(applied, on_progress=progress))
+        while not wait.done():
+            outcome = await self._diagnosed(applied, progress.last)
+            if [each.code for each in outcome.reasons if words in each.sentence] == [code]:
+                wait.cancel()
+                return outcome
+            await asyncio.wait((wait,), timeout=0.2)
+        return wait.result()
+
+    async def _diagnosed(self, applied: Object, outcome: Outcome) -> Outcome:
         reasons = await diagnose(self.client, self.live.pods(applied), outcome.reasons)
         return type(outcome)(reasons)
 

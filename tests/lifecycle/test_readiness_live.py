@@ -83,7 +83,7 @@ async def test_pods_that_do_not_come_up_are_diagnosed(
     words: str,
 ) -> None:
     applied = await here.apply(serving(namespace, behaviour=behaviour, replicas=2))
-    outcome = await here.until(applied, timeout_seconds=30 if expected is Failed else 4)
+    outcome = await here.waiting_for(applied, code, words)
     assert isinstance(outcome, expected), outcome
     assert [reason.code for reason in outcome.reasons] == [code]
     assert words in outcome.reasons[0].sentence
@@ -106,7 +106,7 @@ async def test_a_pod_that_asks_for_more_gpus_than_a_node_has_names_the_field_and
 ) -> None:
     product = {"nvidia.com/gpu.product": "NVIDIA-L4"}
     applied = await here.apply(serving(namespace, gpus=16, selector=product))
-    outcome = await here.until(applied, timeout_seconds=3)
+    outcome = await here.waiting_for(applied, Code.UNSCHEDULABLE, "4 short of")
     assert isinstance(outcome, Waiting)
     (reason,) = outcome.reasons
     assert (reason.code, reason.field) == (Code.UNSCHEDULABLE, "deployment.gpu.count")
@@ -121,9 +121,9 @@ async def test_a_quota_that_leaves_no_room_is_named_and_raising_it_makes_it_read
     quota = {"metadata": {"name": "gpus"}, "spec": {"hard": {"requests.nvidia.com/gpu": "1"}}}
     plane_api.send("POST", quotas, json=quota)
     applied = await here.apply(serving(namespace, replicas=2))
-    outcome = await here.until(applied, timeout_seconds=3)
+    outcome = await here.waiting_for(applied, Code.QUOTA, "gpus")
     assert isinstance(outcome, Waiting)
-    quoted = next(reason for reason in outcome.reasons if reason.code == Code.QUOTA)
+    (quoted,) = outcome.reasons
     assert quoted.field == "deployment.gpu.count"
     assert "ResourceQuota gpus" in quoted.sentence
 
