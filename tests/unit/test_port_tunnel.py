@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import struct
 import sys
@@ -427,3 +428,18 @@ async def test_connections_that_come_as_it_is_left_are_turned_away(authority: tr
         each.settimeout(10)
         with each, suppress(ConnectionResetError):
             assert each.recv(1) == b""
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_connection_that_is_being_accepted_as_it_is_left_is_not_left_open(
+    authority: trustme.CA, turns: int
+) -> None:
+    with socket.socket() as knocking:
+        async with forwarded(Node(silent), authority) as forward:
+            knocking.connect(("127.0.0.1", forward.local_port))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        gc.collect()  # Python tells of what it finds open, which fails the test
+        knocking.settimeout(10)
+        with suppress(ConnectionResetError):
+            assert knocking.recv(1) == b""

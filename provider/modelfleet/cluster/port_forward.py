@@ -57,6 +57,7 @@ class LocalPort:
         self._is_over = True
         if self._server is None:
             return
+        await _take_no_more(self._server)
         self._server.close()
         tasks = tuple(self._connections)
         for task in tasks:
@@ -119,6 +120,19 @@ async def port_forward(client: Client, pod: Ref, *, port: int) -> AsyncIterator[
         yield forward
     finally:
         await forward.aclose()
+
+
+async def _take_no_more(server: asyncio.Server) -> None:
+    """Have a server that is about to close finish what it has begun to accept.
+
+    Python forgets a connection, and leaves its socket open, whose server has closed between the
+    two steps of accepting it (``Server._attach`` asserts, and nobody is told).
+    """
+    loop = asyncio.get_running_loop()
+    with suppress(NotImplementedError):  # Windows' loop, which accepts in another way
+        for listening in server.sockets:
+            loop.remove_reader(listening.fileno())
+        await asyncio.sleep(0)
 
 
 async def _reset(writer: asyncio.StreamWriter) -> None:
