@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 import httpx
 import openai
+import psutil
 import pytest
 import pytest_asyncio
 from fleets import behaving, desired, hosted
@@ -416,11 +416,14 @@ async def test_a_port_stays_until_a_call_in_a_loop_is_cancelled(own: Config, pau
 
 
 def is_open(url: str) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", httpx.URL(url).port or 0), timeout=10).close()
-    except ConnectionRefusedError:
-        return False
-    return True
+    """Return whether this process listens there, without a connection that were to be led on."""
+    port = httpx.URL(url).port
+    listening = (
+        each.laddr.port
+        for each in psutil.Process().net_connections("tcp")
+        if each.status == psutil.CONN_LISTEN
+    )
+    return port in listening
 
 
 def wait_until_closed(url: str) -> None:
