@@ -16,6 +16,7 @@ from modelfleet.local.pods.policies import ACCOUNT
 from modelfleet.local.pods.requirements import CNI_PLUGINS
 
 CLUSTER_DOMAIN: Final = "cluster.local"
+CONTAINERD_ROOT: Final = Path("/var/lib/containerd")
 CONTAINERD_SOCKET: Final = "/run/containerd/containerd.sock"
 PAUSE_IMAGE: Final = "modelfleet.local/pause:1"
 
@@ -144,7 +145,7 @@ class NodeConfiguration:
 def _containerd(folder: Path) -> str:
     """Return containerd's configuration, in the version that Debian's containerd 1.6 reads."""
     return f"""version = 2
-root = "/var/lib/containerd"
+root = "{CONTAINERD_ROOT}"
 state = "/run/containerd"
 disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs"]
 

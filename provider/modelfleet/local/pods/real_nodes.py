@@ -24,7 +24,7 @@ from modelfleet.local.credentials import (
     write_private,
 )
 from modelfleet.local.errors import LocalError
-from modelfleet.local.pods import commands, namespaces, policies
+from modelfleet.local.pods import commands, image_store, namespaces, policies
 from modelfleet.local.pods.blocks import free_block
 from modelfleet.local.pods.components import (
     CONTAINERD,
@@ -39,6 +39,7 @@ from modelfleet.local.pods.components import (
     relay_command,
 )
 from modelfleet.local.pods.configuration import (
+    CONTAINERD_ROOT,
     CONTAINERD_SOCKET,
     ControlPlaneAccess,
     NodeConfiguration,
@@ -46,7 +47,6 @@ from modelfleet.local.pods.configuration import (
 from modelfleet.local.pods.namespaces import NAMES
 from modelfleet.local.pods.network import Network
 from modelfleet.local.pods.policies import ACCOUNT
-from modelfleet.local.pods.requirements import program
 from modelfleet.local.settings import Settings
 from modelfleet.local.stages import digest
 
@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 
 MODELS: Final = Path("/var/lib/modelfleet/models")
 """Where a node has the tiny models, for the volumes of pods."""
+
+_IMPORTED: Final = "imported.json"
 
 
 class RealNodes:
@@ -115,6 +117,7 @@ class RealNodes:
         command_lines = node_commands(
             configuration, name=node.name, address=node.address, programs=self._programs
         )
+        self._begin_with_images(node.name, materials=materials)
         for name in ON_A_NODE:
             if name == NETWORK_POLICIES:
                 commands.run(inside(init_pid, policies.account_command(configuration / ACCOUNT)))
@@ -166,23 +169,27 @@ class RealNodes:
         if not started:
             raise self._failure(log, name, "ended right after it was started")
 
+    def _begin_with_images(self, node: str, *, materials: Materials) -> None:
+        """Give a node that is new all images before its containerd has ever run."""
+        own = namespaces.node_folder(self._folder, node)
+        root = own / "root" / CONTAINERD_ROOT.relative_to("/")
+        if image_store.begin_with(materials.image_store, root):
+            _write_known(own, {image.name: image.key for image in materials.images})
+
     def _import_images(self, node: str, *, init_pid: int, materials: Materials) -> None:
         """Give a node the images that it does not have yet; it keeps them until it is purged."""
-        imported = namespaces.node_folder(self._folder, node) / "imported.json"
-        known: dict[str, str] = json.loads(imported.read_text()) if imported.exists() else {}
-        ctr = [program("ctr"), f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io"]
-        # A layer is unpacked when the first container needs it, on the node that runs it.
-        command = [*ctr, "images", "import", "--no-unpack"]
-
-        version = inside(init_pid, [*ctr, "version"])
+        own = namespaces.node_folder(self._folder, node)
+        known = _known_images(own)
+        version = inside(init_pid, [*image_store.ctr(CONTAINERD_SOCKET), "version"])
         if not commands.wait_until(lambda: commands.succeeds(version)):
             raise self._failure(f"{node}-{CONTAINERD}", CONTAINERD, "does not answer")
         for image in materials.images:
             # The last one under a name is what a node has: others go when they lose it.
             if known.get(image.name) != image.key:
-                commands.run(inside(init_pid, [*command, str(image.archive)]))
+                command = image_store.import_command(CONTAINERD_SOCKET, image.archive)
+                commands.run(inside(init_pid, command))
                 known[image.name] = image.key
-                imported.write_text(json.dumps(known))
+                _write_known(own, known)
 
     def _access(self, network: Network, *, port: int) -> ControlPlaneAccess:
         certificate, _ = kubelet_client(self._folder)
@@ -201,6 +208,16 @@ class RealNodes:
         path = self._log(log)
         tail = processes.last_lines(path)
         return LocalError(f"{name}: {what}:\n{tail}\nThe whole log is in {path}.")
+
+
+def _known_images(node: Path) -> dict[str, str]:
+    """Return the keys of the images, by name, that the node in this folder has."""
+    known = node / _IMPORTED
+    return dict(json.loads(known.read_text())) if known.exists() else {}
+
+
+def _write_known(node: Path, known: Mapping[str, str]) -> None:
+    (node / _IMPORTED).write_text(json.dumps(known))
 
 
 def _listens(address: str, port: int) -> bool:
