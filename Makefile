@@ -33,7 +33,7 @@ down: setup ## end the local cluster; the next up goes on where it was
 
 test: setup check ## everything that is checked, against the real engine and cluster
 	@$(BIN)/modelfleet local install
-	@$(BIN)/pytest -n 2 --dist loadgroup
+	@$(BIN)/pytest -n 3 --dist loadgroup
 
 check: setup ## format, lint, types, layers, generated files
 	@$(BIN)/ruff format --check .
