@@ -100,12 +100,12 @@ def test_what_cannot_be_scheduled_is_told_and_becomes_ready_once_a_node_is_there
         gpu = {"deployment": {"gpu": {"product": product}}}
         return program(hosted("chat", namespace=here.name, wait=wait, **gpu))
 
-    stack = stack_factory(declared(timeout_seconds=2), cluster=True)
+    stack = stack_factory(declared(timeout_seconds=6), cluster=True)
     failed = stack.up(expect_failure=True)
     assert "Traceback" not in failed.output
     said = " ".join(failed.diagnostics("chat").split())
     assert re.fullmatch(
-        rf"error: 1 error occurred: \* ModelService {here.name}/chat: is not ready after 2 s\. "
+        rf"error: 1 error occurred: \* ModelService {here.name}/chat: is not ready after 6 s\. "
         rf"Pod chat-\S+: cannot be scheduled, none of \d+ nodes fits: .*{product}.*\. "
         r"Compare deployment\.gpu\.product with the labels of the nodes, .*",
         said,

@@ -221,6 +221,26 @@ WRONG: list[Any] = [
         "routes.a.fallbacks[0]: b is a model of type rerank, and a one of type llm",
     ),
     (
+        spare(
+            {"id": "models/ext", "model_type": "rerank"},
+            routes={"a": route(reference("one", model_type="llm"))},
+        ),
+        "policies.fallbacks[0].model_service_name: ext is a model of type rerank, and a one of",
+    ),
+    (
+        proxy(
+            routes={
+                "a": route(
+                    reference("one", context_size=8192),
+                    policies={
+                        "fallbacks": [{"model_service_name": {"id": "ext", "context_size": 4096}}]
+                    },
+                )
+            }
+        ),
+        "routes.a.policies.fallbacks[0].model_service_name: ext has a context of 4096 tokens, and",
+    ),
+    (
         proxy(
             routes={
                 "a": route(reference("one", context_size=8192), fallbacks=["b"]),

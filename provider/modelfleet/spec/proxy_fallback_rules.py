@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from modelfleet.errors import Problem
@@ -13,7 +13,14 @@ from modelfleet.spec.proxy_names import (
     PublicNames,
     public_names,
 )
-from modelfleet.spec.proxy_parts import CONFIG, POLICIES, ROUTES, fallbacks_in, service_id
+from modelfleet.spec.proxy_parts import (
+    CONFIG,
+    POLICIES,
+    ROUTES,
+    TargetPart,
+    fallbacks_in,
+    service_id,
+)
 from modelfleet.spec.referring import name_of
 from modelfleet.spec.rule import Problems, Rule, rule
 from modelfleet.spec.tree import UNKNOWN, Path, dotted
@@ -150,23 +157,40 @@ def _fallbacks_do_the_same_work(*values: Any) -> Problems:
     routes = {names.same(route.name): route for route in names.routes}
     for route in names.routes:
         own_type, own_context = _type(route, proxy_type), _least_context(route)
-        for path, other in route.fallbacks:
-            fallback = routes.get(names.same(other), route)
-            its_type = _type(fallback, proxy_type)
+        for path, other, its_type, least in _answering(route, routes, names, proxy_type):
             if None not in (own_type, its_type) and own_type != its_type:
                 yield Problem(
-                    dotted(path),
+                    path,
                     f"{other} is a model of type {its_type}, and {route.name} one of type "
                     f"{own_type}; name a fallback of that type",
                 )
-            least = min(_contexts(fallback), default=None)
             if own_context is not None and least is not None and least < own_context:
                 yield Problem(
-                    dotted(path),
+                    path,
                     f"{other} has a context of {least:g} tokens, and {route.name} one of "
                     f"{own_context:g}: requests that fit there would fail here; name a fallback "
                     "with as much",
                 )
+
+
+def _answering(
+    route: NamedRoute, routes: Mapping[str, NamedRoute], names: PublicNames, proxy_type: Any
+) -> Iterator[tuple[str, str, Any, float | None]]:
+    """Yield each fallback of a route: where it is named, its name, type and least context."""
+    for path, name in route.fallbacks:
+        other = routes.get(names.same(name), route)
+        yield (
+            dotted(path),
+            name,
+            _type(other, proxy_type),
+            min(_contexts(other.targets), default=None),
+        )
+    for part in route.services:
+        identity = service_id(part.service, namespace="")
+        its_type = part.of_reference("model_type")
+        if identity is not UNKNOWN and its_type is not UNKNOWN:
+            least = min(_contexts((part,)), default=None)
+            yield part.at("service"), name_of(identity), its_type, least
 
 
 def _named(routes: Any, config: Any, policies: Any) -> Iterator[tuple[Path, Any, Any]]:
@@ -215,14 +239,14 @@ def _type(route: NamedRoute, proxy_type: Any) -> Any:
     return declared or next((each for each in theirs if each not in (None, UNKNOWN)), None)
 
 
-def _contexts(route: NamedRoute) -> list[float]:
-    sizes = (target.of_reference("context_size") for target in route.targets)
+def _contexts(targets: Iterable[TargetPart]) -> list[float]:
+    sizes = (target.of_reference("context_size") for target in targets)
     return [size for size in sizes if size not in (None, UNKNOWN)]
 
 
 def _least_context(route: NamedRoute) -> float | None:
     """Return the context that callers of a name can count on, None where that is not known."""
-    sizes = _contexts(route)
+    sizes = _contexts(route.targets)
     is_known = route.is_complete and len(sizes) == len(route.targets)
     return min(sizes, default=None) if is_known else None
 

@@ -18,6 +18,7 @@ from modelfleet.spec.proxy_parts import (
     TargetPart,
     fallbacks_of_policies,
     field,
+    services_of_policies,
     targets_in,
 )
 from modelfleet.spec.tree import UNKNOWN, Path
@@ -27,8 +28,8 @@ from modelfleet.spec.tree import UNKNOWN, Path
 class NamedRoute:
     """One public name: where it is declared, its known upstreams, and who answers in its place.
 
-    ``fallbacks`` are known public names with their places; ``is_complete`` says whether all
-    upstreams are known. ``model_type`` is what the route declares.
+    ``fallbacks`` are known public names with their places, ``services`` what else answers;
+    ``is_complete`` says whether all upstreams are known. ``model_type`` is what the route declares.
     """
 
     name: str
@@ -36,6 +37,7 @@ class NamedRoute:
     targets: tuple[TargetPart, ...]
     is_complete: bool
     fallbacks: tuple[tuple[Path, str], ...] = ()
+    services: tuple[TargetPart, ...] = ()
     model_type: Any = None
 
 
@@ -64,6 +66,7 @@ class _Shared:
     """The fallbacks of the whole proxy, of which a name that is among them has those after it."""
 
     names: tuple[tuple[Path, str], ...]
+    services: tuple[TargetPart, ...]
     workspace_id: Any
 
     def after(self, name: str) -> tuple[tuple[Path, str], ...]:
@@ -80,7 +83,12 @@ def public_names(
     name: Any, workspace_id: Any, mode: Any, routes: Any, config: Any, policies: Any
 ) -> PublicNames:
     """Return the public names of a proxy, of whose values each may be ``UNKNOWN``."""
-    shared = _Shared(tuple(_shared_fallbacks(policies, config)), workspace_id)
+    both = (((POLICIES,), policies), ((CONFIG, POLICIES), field(config, POLICIES)))
+    shared = _Shared(
+        tuple(each for place in both for each in _by_name(*place)),
+        tuple(each for place in both for each in services_of_policies(*place)),
+        workspace_id,
+    )
     found = [*_of_routes(routes, shared=shared)]
     of_config = [*_of_endpoints(name, mode, routes, config, shared=shared)]
     endpoints: Any = field(config, "endpoints") or ()
@@ -103,6 +111,7 @@ def _of_routes(routes: Any, *, shared: _Shared) -> Iterator[NamedRoute]:
             targets[name].targets,
             targets[name].is_complete,
             fallbacks=_fallbacks(name, route, path, shared=shared),
+            services=_services(route, path, shared=shared),
             model_type=route["model_type"],
         )
 
@@ -115,7 +124,7 @@ def _of_endpoints(
             return  # both forms: a problem of its own
         if name is not UNKNOWN:
             rest = shared.after(name)
-            yield NamedRoute(name, (CONFIG,), part.targets, part.is_complete, rest)
+            yield NamedRoute(name, (CONFIG,), part.targets, part.is_complete, rest, shared.services)
         endpoints = field(config, "endpoints")
         if not part.is_complete or mode == "multi" or mode is UNKNOWN or len(endpoints) > 1:
             return
@@ -123,7 +132,8 @@ def _of_endpoints(
         for own in () if names is UNKNOWN else names:
             if own not in (name, UNKNOWN):
                 rest = shared.after(own)
-                yield NamedRoute(own, part.targets[0].path, part.targets, True, rest)
+                at = part.targets[0].path
+                yield NamedRoute(own, at, part.targets, True, rest, shared.services)
 
 
 def _names(endpoint: Any) -> Any:
@@ -147,9 +157,13 @@ def _fallbacks(
     return shared.after(name)
 
 
-def _shared_fallbacks(policies: Any, config: Any) -> Iterator[tuple[Path, str]]:
-    yield from _by_name((POLICIES,), policies)
-    yield from _by_name((CONFIG, POLICIES), field(config, POLICIES))
+def _services(route: Mapping[str, Any], path: Path, *, shared: _Shared) -> tuple[TargetPart, ...]:
+    policies = route[POLICIES]
+    if route["fallbacks"] or policies is UNKNOWN or policies["fallbacks"] is UNKNOWN:
+        return ()
+    if policies["fallbacks"] is not None:
+        return tuple(services_of_policies((*path, POLICIES), policies))
+    return shared.services
 
 
 def _by_name(path: Path, policies: Any) -> Iterator[tuple[Path, str]]:

@@ -100,10 +100,16 @@ def services_in(policies: Any, config: Any, routes: Any) -> Iterator[TargetPart]
     """Yield every upstream that is named by its service, or may be: fallbacks, too."""
     for part in targets_in(routes, config):
         yield from (each for each in part.targets if each.service is not None)
-    for path, each in fallbacks_in(policies, config, routes):
+    for path, each in policies_in(policies, config, routes):
+        yield from services_of_policies(path, each)
+
+
+def services_of_policies(path: Path, policies: Any) -> Iterator[TargetPart]:
+    """Yield the services among the ``fallbacks`` in policies that stand at ``path``."""
+    for at, each in fallbacks_of_policies(path, policies):
         service = each["model_service_name"]
         if service is not None:
-            yield TargetPart(path, service, None, each["model_name"], 1, None, _OF_A_FALLBACK)
+            yield TargetPart(at, service, None, each["model_name"], 1, None, _OF_A_FALLBACK)
 
 
 def field(owner: Any, name: str) -> Any:
