@@ -12,7 +12,7 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -188,7 +188,6 @@ def check_said(text: str) -> None:
 
 @pytest.mark.parametrize("share", range(SHARES))
 def test_a_body_declares_something_or_is_refused_by_its_fields(share: int) -> None:
-    loop = asyncio.new_event_loop()
     outcomes: dict[str, int] = {"written": 0, "refused": 0}
 
     @seed(share)
@@ -210,8 +209,8 @@ def test_a_body_declares_something_or_is_refused_by_its_fields(share: int) -> No
             outcomes["written"] += 1
             check_written(desired, kind=kind)
 
-    check()
-    loop.close()
+    with closing(asyncio.new_event_loop()) as loop:
+        check()
     # Neither is so seldom that the other half of this would prove nothing.
     assert min(outcomes.values()) > BODIES // SHARES // 20, outcomes
 

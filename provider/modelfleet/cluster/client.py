@@ -8,7 +8,6 @@ while the server is unavailable.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
@@ -18,6 +17,7 @@ import httpx
 
 from modelfleet.cluster.access import Access
 from modelfleet.cluster.api_errors import Asked
+from modelfleet.cluster.jitter import jittered
 from modelfleet.cluster.kubeconfig import load_access
 from modelfleet.cluster.objects import NAMESPACE, Kind, Object, Ref, ref_of
 from modelfleet.cluster.retry import RetryPolicy
@@ -151,7 +151,7 @@ class Client:
             resourceVersion=resource_version,
             labelSelector=label_selector,
             # Spread, so that all watches of a fleet do not reconnect in the same second.
-            timeoutSeconds=random.randint(WATCH_SECONDS * 2 // 3, WATCH_SECONDS),  # noqa: S311
+            timeoutSeconds=round(jittered(WATCH_SECONDS, least=2 / 3)),
         )
         lines = self._transport.lines(
             asked,

@@ -9,12 +9,12 @@ saying no. What comes in is handed to a sink.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Final, Protocol
 
 from modelfleet.cluster.client import SILENCE_SECONDS, Client, Listing, WatchEvent
+from modelfleet.cluster.jitter import jittered
 from modelfleet.cluster.objects import Kind, Object
 from modelfleet.errors import ConflictError, ForbiddenError, UnavailableError
 
@@ -201,4 +201,4 @@ def _delay_seconds(setbacks: int) -> float:
     if setbacks == 0:
         return 0.0
     ceiling = min(_FIRST_DELAY_SECONDS * 2.0 ** (setbacks - 1), _LONGEST_DELAY_SECONDS)
-    return ceiling / 2 + random.uniform(0, ceiling / 2)  # noqa: S311 - jitter, not a secret
+    return jittered(ceiling)

@@ -7,9 +7,9 @@ again.
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 
+from modelfleet.cluster.jitter import jittered
 from modelfleet.errors import UnavailableError
 
 
@@ -31,7 +31,7 @@ class RetryPolicy:
         the same moment do not return in the same moment.
         """
         ceiling = min(self.first_delay_seconds * 2.0**attempt, self.longest_delay_seconds)
-        delay = ceiling / 2 + random.uniform(0, ceiling / 2)  # noqa: S311 - jitter, not a secret
+        delay = jittered(ceiling)
         if error.retry_after_seconds is not None:
             delay += error.retry_after_seconds
         return delay if spent_seconds + delay <= self.budget_seconds else None
