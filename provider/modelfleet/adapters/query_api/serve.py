@@ -6,13 +6,16 @@ Translates only. The server itself is imported when it runs: no other command pa
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
 from modelfleet.adapters.query_api.settings import Settings
 from modelfleet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from modelfleet.adapters.query_api.new_account import NewAccount
 
 _DEFAULT = Settings()
 
@@ -164,13 +167,16 @@ def serve(
         cluster=cluster,
     )
     if account:
-        _print_account(
+        from modelfleet.adapters.query_api.new_account import new_account
+
+        made = new_account(
             account,
             namespace=namespace,
             workspaces=workspace or (),
             may_write=not read_only,
             may_read_credentials=may_read_credentials,
         )
+        _print_account(account, made)
     elif manifests:
         _print_manifests(
             settings, namespace=namespace, image=image, api_server_port=api_server_port
@@ -190,10 +196,7 @@ def _settings(**said: Any) -> Settings:
         raise ConfigError(f"{'; '.join(problems)}.") from None
 
 
-def _print_account(name: str, **said: Any) -> None:
-    from modelfleet.adapters.query_api.new_account import new_account
-
-    made = new_account(name, **said)
+def _print_account(name: str, made: NewAccount) -> None:
     typer.echo(made.entry, nl=False)
     typer.echo(
         f"Password of {name}, said this once: {made.password}\n"
