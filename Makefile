@@ -31,10 +31,9 @@ up: setup ## converge the dev fleet on a local cluster, with a real engine
 down: setup ## end the local cluster; the next up goes on where it was
 	@$(BIN)/modelfleet local down
 
-# Three at a time, also on two cores: of its time a test waits for pods a good part.
 test: setup check ## everything that is checked, against the real engine and cluster
 	@$(BIN)/modelfleet local install
-	@$(BIN)/pytest -n 3 --dist loadgroup
+	@$(BIN)/pytest -n 2 --dist loadgroup
 
 check: setup ## format, lint, types, layers, generated files
 	@$(BIN)/ruff format --check .
