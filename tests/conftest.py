@@ -1,14 +1,18 @@
 """A running plane for every test that asks for one, shared by all workers of one test run.
 
 The first test that needs the plane starts it, at whichever worker it runs: `Plane.up` is locked
-and idempotent. The process that started pytest takes it down at the end. A run that was killed
-leaves a folder named after its process; the next run ends what it finds there.
+and idempotent. The process that started pytest takes it down at the end. Planes with real
+nodes, which cost a tenth of a core each while nothing happens, go with the last test of the folder
+that has one. A run that was killed leaves a folder named after its process; the next run ends what
+it finds there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -38,6 +42,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Hundreds of processes are started: those of a shell that keeps no byte code would each
+    # compile thousands of modules.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     if not hasattr(config, "workerinput"):  # xdist's workers inherit the variable
         controller = psutil.Process()
         os.environ[_RUN_VARIABLE] = f"{controller.pid}-{controller.create_time():.0f}"
@@ -75,21 +83,20 @@ def plane() -> Plane:
 
 
 @pytest.fixture(scope="session")
-def plane_with_pods() -> Callable[[str], Plane]:
-    """``plane_with_pods(name)``: a plane of this test run with real nodes, and hardly others."""
+def plane_with_pods() -> Callable[[str], contextlib.AbstractContextManager[Plane]]:
+    """``plane_with_pods(name)`` gives a plane with real nodes, and hardly others, and ends it."""
 
-    def started(name: str) -> Plane:
-        plane = Plane(_RUNS / f"{os.environ[_RUN_VARIABLE]}-{name}")
-        plane.up(gpus="h100-80gb:8x1", pods=True)
-        return plane
+    @contextlib.contextmanager
+    def running(name: str) -> Iterator[Plane]:
+        folder = _RUNS / f"{os.environ[_RUN_VARIABLE]}-{name}"
+        try:
+            plane = Plane(folder)
+            plane.up(gpus="h100-80gb:8x1", pods=True)
+            yield plane
+        finally:
+            _remove(folder)
 
-    return started
-
-
-@pytest.fixture(scope="session")
-def real_plane(plane_with_pods: Callable[[str], Plane]) -> Plane:
-    """The plane with real nodes for everything but proxies."""
-    return plane_with_pods("pods")
+    return running
 
 
 @pytest.fixture(scope="session")
