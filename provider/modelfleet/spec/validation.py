@@ -6,8 +6,9 @@ runs both, leaves unknowns alone, and says everything in a user's words. No I/O.
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar, overload
 
@@ -41,6 +42,8 @@ from modelfleet.spec.tree import (
 
 _Spec = TypeVar("_Spec", ModelServiceSpec, ModelProxySpec)
 _Model = type[ModelServiceSpec] | type[ModelProxySpec]
+_Look = Callable[[Path, bool], Any]
+"""Gives the value at a path, or ``UNKNOWN``; of a map its names only, if so asked."""
 
 _RULES: Final[Mapping[_Model, Sequence[Rule]]] = {
     ModelServiceSpec: SPEC_RULES,
@@ -138,9 +141,8 @@ def validated(
             return Validated(tuple(sorted(broken)), None if broken else spec, values)
     bad = [path for path, _ in found]
     problems = {problem for _, problem in found}
-    for each in rules:
-        if not each.gaps:
-            problems.update(_rule_problems(each, tree, model=model, bad=bad, is_unknown=is_unknown))
+    look = _look_at(tree, model=model, bad=bad, is_unknown=is_unknown)
+    problems.update(one for each in rules if not each.gaps for one in _rule_problems(each, look))
     if with_gaps := [each for each in rules if each.gaps]:
         part = known_part(tree, model=model, is_unknown=is_unknown, bad=bad)
         problems.update(one for each in with_gaps for one in each.check(*each.values_in(part)))
@@ -203,16 +205,20 @@ def _counts_good_items_only(detail: ErrorDetails) -> bool:
     return len(detail["input"]) >= int(detail.get("ctx", {})["min_length"])
 
 
-def _rule_problems(
-    each: Rule, tree: Any, *, model: type[BaseModel], bad: list[Path], is_unknown: IsUnknown
-) -> Iterator[Problem]:
-    paths = each.steps
-    if any(_spoils(path, of=p, names_only=each.names_only) for p in paths for path in bad):
-        return
-    values = [
-        value_at(tree, path, model=model, is_unknown=is_unknown, deep=not each.names_only)
-        for path in paths
-    ]
+def _look_at(tree: Any, *, model: type[BaseModel], bad: list[Path], is_unknown: IsUnknown) -> _Look:
+    """Return what rules are given of ``tree``; nothing is known of what has problems itself."""
+
+    @functools.cache  # for a hundred rules look at the same few dozen places
+    def look(path: Path, names_only: bool) -> Any:
+        if any(_spoils(each, of=path, names_only=names_only) for each in bad):
+            return UNKNOWN
+        return value_at(tree, path, model=model, is_unknown=is_unknown, deep=not names_only)
+
+    return look
+
+
+def _rule_problems(each: Rule, look: _Look) -> Iterator[Problem]:
+    values = [look(path, each.names_only) for path in each.steps]
     if not any(value is UNKNOWN for value in values):
         yield from each.check(*values)
 
