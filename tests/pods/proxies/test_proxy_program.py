@@ -16,7 +16,6 @@ from pulumi_stack import Stack
 
 StackFactory = Callable[..., Stack]
 
-OVERLAP_SECONDS: Final = 20
 KINDS: Final[Mapping[str, str]] = {
     "pods": "/api/v1",
     "services": "/api/v1",
@@ -28,9 +27,10 @@ KINDS: Final[Mapping[str, str]] = {
 }
 
 
-def program(namespace: str, *, rotation: int) -> str:
+def program(namespace: str, *, rotation: int, overlap_seconds: int) -> str:
     """Return a program with a service, and a proxy whose one key is generated."""
-    keys = {"team": {"generate": {"rotation": rotation, "overlap_seconds": OVERLAP_SECONDS}}}
+    generate = {"rotation": rotation, "overlap_seconds": overlap_seconds}
+    keys = {"team": {"generate": generate}}
     fields = {**SMALL, "namespace": namespace, "api_keys": keys}
     return f"""
 import pulumi
@@ -60,7 +60,14 @@ def test_a_program_gives_its_users_a_key_that_works_and_changes_it_without_a_gap
         with proxy.client(key) as client:
             return client.chat.completions.create(**question("chat")).choices[0].message.content
 
-    stack = stack_factory(program(namespace, rotation=1), cluster=True)
+    def is_over(key: str) -> bool:
+        try:
+            answer(key)
+        except openai.AuthenticationError:
+            return True
+        return False
+
+    stack = stack_factory(program(namespace, rotation=1, overlap_seconds=0), cluster=True)
     up = stack.up()
     outputs = stack.outputs()
     key = outputs["keys"]["team"]
@@ -71,22 +78,18 @@ def test_a_program_gives_its_users_a_key_that_works_and_changes_it_without_a_gap
     assert stack.outputs() == outputs
 
     pods = proxy.pods
-    stack.program(program(namespace, rotation=2))
+    stack.program(program(namespace, rotation=2, overlap_seconds=3600))
     stack.up()
     successor = stack.outputs()["keys"]["team"]
     assert successor != key
     assert answer(successor) == answer(key) == sentence("tiny-chat")
+
+    stack.program(program(namespace, rotation=3, overlap_seconds=1))
+    stack.up()
+    last = stack.outputs()["keys"]["team"]
+    wait_until(lambda: is_over(successor))
+    assert answer(last) == sentence("tiny-chat")
     assert proxy.pods == pods
-
-    def is_over() -> bool:
-        try:
-            answer(key)
-        except openai.AuthenticationError:
-            return True
-        return False
-
-    wait_until(is_over)
-    assert answer(successor) == sentence("tiny-chat")
     assert "3 unchanged" in stack.up().output
 
     stack.destroy()
