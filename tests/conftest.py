@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -42,6 +43,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Whoever starts pytest in the background has it, and all that it starts, ignore Ctrl-C.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Hundreds of processes are started: those of a shell that keeps no byte code would each
     # compile thousands of modules.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
