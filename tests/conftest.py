@@ -40,6 +40,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--fault-runs", type=int, default=30, help="how many random runs through faults to make"
     )
     parser.addoption("--fault-seed", type=int, help="make the random run of this seed only")
+    parser.addoption(
+        "--fuzz-whole",
+        action="store_true",
+        help="draw all 10,000s of tests/fuzz, instead of a tenth of them",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -76,6 +81,12 @@ def _remove(folder: Path) -> None:
     if folder.exists():
         Plane(folder).down(purge=True)
         shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def fuzz_part(pytestconfig: pytest.Config) -> int:
+    """What the numbers of ``tests/fuzz`` are divided by: nothing in ``make fuzz``."""
+    return 1 if pytestconfig.getoption("--fuzz-whole") else 10
 
 
 @pytest.fixture(scope="session")

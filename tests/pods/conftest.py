@@ -7,6 +7,8 @@ is.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from pod_fixtures import (  # noqa: F401  (fixtures are found where they are imp
     namespace,
 )
 
+from modelfleet.local import Plane
 from modelfleet.local.pods.requirements import lacking
 from stack_fixtures import (  # noqa: F401
     module_stack_factory,
@@ -30,6 +33,15 @@ from stack_fixtures import (  # noqa: F401
 
 HERE = Path(__file__).parent
 PROXIES = HERE / "proxies"
+
+PlaneWithPods = Callable[[str], AbstractContextManager[Plane]]
+
+
+@pytest.fixture(scope="package")
+def real_plane(plane_with_pods: PlaneWithPods) -> Iterator[Plane]:
+    """The plane with real nodes for everything but proxies."""
+    with plane_with_pods("pods") as plane:
+        yield plane
 
 
 @pytest.hookimpl(tryfirst=True)  # groups are to be known when xdist looks for them

@@ -1,7 +1,8 @@
 """What every test on real pods may ask for, on the plane that ``real_plane`` is where it stands.
 
 Imported by the ``conftest`` of each folder that has a plane of its own: fixtures are made once for
-each place that they are imported into.
+each place that they are imported into, and end with the last test below it (a folder is a package
+for that).
 """
 
 from __future__ import annotations
@@ -21,19 +22,19 @@ from modelfleet.local import Plane
 from modelfleet.local.api import Api
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kubeconfig(real_plane: Plane) -> Path:
     """The administrator's kubeconfig of the plane with real nodes."""
     return real_plane.kubeconfig
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def environment(real_plane: Plane) -> Mapping[str, str]:
     """What a child process needs to run `kubectl` and `modelfleet` on that plane."""
     return {**os.environ, **real_plane.environment()}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api(real_plane: Plane) -> Iterator[Api]:
     """Plain requests to that plane's API server, as its administrator."""
     with real_plane.api() as api:
@@ -52,8 +53,8 @@ def module_namespace(api: Api) -> Iterator[str]:
     yield from _namespace(api)
 
 
-@pytest.fixture(scope="session")
-def session_namespace(api: Api) -> Iterator[str]:
+@pytest.fixture(scope="package")
+def package_namespace(api: Api) -> Iterator[str]:
     """The same for what tests of several modules look at."""
     yield from _namespace(api)
 

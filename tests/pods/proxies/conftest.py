@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 from node_clients import ask_from_node  # noqa: F401  (fixtures are found where they are imported)
@@ -11,14 +12,17 @@ from pod_fixtures import (  # noqa: F401
     environment,
     kubeconfig,
     namespace,
-    session_namespace,
+    package_namespace,
 )
 from proxy_world import a, b, front, world  # noqa: F401
 
 from modelfleet.local import Plane
 
+PlaneWithPods = Callable[[str], AbstractContextManager[Plane]]
 
-@pytest.fixture(scope="session")
-def real_plane(plane_with_pods: Callable[[str], Plane]) -> Plane:
+
+@pytest.fixture(scope="package")
+def real_plane(plane_with_pods: PlaneWithPods) -> Iterator[Plane]:
     """The plane with real nodes for proxies."""
-    return plane_with_pods("proxies")
+    with plane_with_pods("proxies") as plane:
+        yield plane

@@ -129,16 +129,16 @@ class World:
         )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def world(
-    session_namespace: str, api: Api, kubeconfig: Path, environment: Mapping[str, str]
+    package_namespace: str, api: Api, kubeconfig: Path, environment: Mapping[str, str]
 ) -> Iterator[World]:
     """The world, all of it ready."""
     beside = Beside(kubeconfig)
     stubs = [
         StubPod(
             name,
-            namespace=session_namespace,
+            namespace=package_namespace,
             node=node,
             api=api,
             beside=beside,
@@ -149,19 +149,19 @@ def world(
     a, b = stubs
     front = Proxy(
         "front",
-        namespace=session_namespace,
+        namespace=package_namespace,
         beside=beside,
         api=api,
         environment=environment,
         routes=front_routes(a.base_url, b.base_url),
         api_keys=KEYS,
     )
-    services = [Service(model, namespace=session_namespace, beside=beside) for model in WEIGHTS]
+    services = [Service(model, namespace=package_namespace, beside=beside) for model in WEIGHTS]
     try:
         # A proxy wants its services to be there, not to be ready.
         beside.all(*(each.apply(wait={"until": "accepted"}) for each in services))
         beside.all(*(each.apply() for each in services), front.apply())
-        yield World(session_namespace, api, beside, environment, a, b, front)
+        yield World(package_namespace, api, beside, environment, a, b, front)
     finally:
         for stub in stubs:
             stub.close()
