@@ -116,12 +116,17 @@ def last_lines(log: Path, *, count: int = 15) -> str:
     return "\n".join(lines[-count:])
 
 
-def wait_until_started(folder: Path, program: str, *, timeout_seconds: float = 2) -> bool:
-    """Whether ``program`` shows up among the processes of ``folder``: between fork and exec the
-    shell still wears its own name."""
-    deadline = time.monotonic() + timeout_seconds
-    while not find(folder, [program]):
-        if time.monotonic() > deadline:
-            return False
+def wait_until_started(folder: Path, program: str) -> bool:
+    """Whether ``program`` runs in ``folder`` once the shell that starts it has become it.
+
+    Between fork and exec the shell still wears its own name, for as long as the machine makes it.
+    """
+    while any(_is_starting(argv_of(each), folder, program) for each in psutil.process_iter()):
         time.sleep(0.02)
-    return True
+    return bool(find(folder, [program]))
+
+
+def _is_starting(argv: Sequence[str], folder: Path, program: str) -> bool:
+    """Whether a command line is that of the shell which starts ``program`` in ``folder``."""
+    _, _, script, _, place, _, started, *_ = [*argv, *[""] * 7]
+    return script == _DETACH and place == str(folder) and Path(started).name == program
