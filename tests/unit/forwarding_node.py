@@ -154,7 +154,7 @@ async def running(node: Node, *, authority: trustme.CA) -> AsyncIterator[Node]:
         yield node
     finally:
         server.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             results = await asyncio.gather(*node.tasks, return_exceptions=True)
         failures = [each for each in results if isinstance(each, BaseException)]
         assert not failures, failures

@@ -76,6 +76,6 @@ async def asking(parts: Parts, operations: Sequence[Operation] = (), **others: A
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     """Wait until something of another task holds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while not await holds():  # noqa: ASYNC110 - of another task, and by request
             await asyncio.sleep(0.01)

@@ -77,7 +77,7 @@ def key(name: str) -> Key:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - a script of an API server, not a task
             await asyncio.sleep(0.005)
 
@@ -168,7 +168,7 @@ async def test_whoever_waits_is_woken_by_any_change_and_told_when_there_was_none
     async with catalogue(api) as found:
         await found.fresh()
         assert not await found.changed(timeout_seconds=0.01)
-        waiting = asyncio.ensure_future(found.changed(timeout_seconds=10))
+        waiting = asyncio.ensure_future(found.changed(timeout_seconds=60))
         await asyncio.sleep(0)
         put(api, "aa")
         assert await waiting
@@ -234,9 +234,8 @@ async def test_age_grows_from_the_loss_of_a_watch_whether_anybody_asks_or_not() 
         assert found.freshness.synced
         api.down, lost_at = True, clock()
         api.end_watches(BROKEN)
-        await asyncio.sleep(0.2)
-        freshness = found.freshness
-        assert 0.19 <= freshness.age_seconds <= clock() - lost_at
+        await until(lambda: found.freshness.age_seconds >= 0.2)
+        assert found.freshness.age_seconds <= clock() - lost_at
         assert names(found) == ["aa"]
         api.down = False
         await until(lambda: found.freshness.age_seconds == 0)

@@ -349,7 +349,9 @@ async def test_watches_do_not_take_the_place_of_requests() -> None:
 
     async with connected(network, in_flight=1) as client:
         watches = [asyncio.create_task(look(client)) for _ in range(3)]
-        await asyncio.sleep(0.01)
+        async with asyncio.timeout(60):
+            while client.requests["watch deployments"] < 3:  # noqa: ASYNC110 - of other tasks
+                await asyncio.sleep(0.01)
 
         assert await client.get(QWEN) is not None
         assert client.requests["watch deployments"] == 3

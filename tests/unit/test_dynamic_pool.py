@@ -9,7 +9,7 @@ from modelfleet.adapters.dynamic.pool import widen_pool
 
 
 def test_a_pool_grows_when_asked_from_one_of_its_own_threads() -> None:
-    everybody = threading.Barrier(16, timeout=1.5)
+    everybody = threading.Barrier(16, timeout=60)
     with ThreadPoolExecutor(max_workers=1) as pool:
         assert pool.submit(widen_pool, 16).result()
         for waiting in [pool.submit(everybody.wait) for _ in range(16)]:
@@ -19,7 +19,7 @@ def test_a_pool_grows_when_asked_from_one_of_its_own_threads() -> None:
 def test_a_pool_that_is_large_enough_keeps_its_size() -> None:
     with ThreadPoolExecutor(max_workers=3) as pool:
         assert pool.submit(widen_pool, 2).result()
-        everybody = threading.Barrier(3, timeout=1.5)
+        everybody = threading.Barrier(3, timeout=60)
         for waiting in [pool.submit(everybody.wait) for _ in range(3)]:
             waiting.result()
 

@@ -335,7 +335,7 @@ async def test_of_an_upstream_that_is_looked_at_only_the_head_is_read(tmp_path: 
     upstream = Upstream("id", "u", "routes.a", None, f"http://127.0.0.1:{port}/v1", None)
     gateway = Gateway("ns/front", {}, {"id": upstream}, {}, False, False, 1, {})
     settings = settings_of({"MODELFLEET_SECRETS": str(tmp_path)})
-    async with server, asyncio.timeout(20):
+    async with server, asyncio.timeout(240):
         found = await UpstreamChecks(settings, gateway).document()
     assert found["upstreams"]["id"]["status"] == 200
 

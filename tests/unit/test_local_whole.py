@@ -39,7 +39,7 @@ def test_what_is_there_is_not_made_again() -> None:
 
 def test_two_who_want_the_same_make_it_once() -> None:
     makers: list[str] = []
-    both_want_it = threading.Barrier(2, timeout=20)
+    both_want_it = threading.Barrier(2, timeout=120)
 
     def make(work: Work) -> None:
         makers.append(threading.current_thread().name)
@@ -53,7 +53,7 @@ def test_two_who_want_the_same_make_it_once() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=20)
+        thread.join(timeout=120)
     assert len(makers) == 1
 
 

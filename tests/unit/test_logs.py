@@ -88,7 +88,7 @@ async def heard(
         client, present, container="engine", wanted=wanted or Wanted(), on_notice=notices.append
     )
     try:
-        async with asyncio.timeout(10), aclosing(followed):
+        async with asyncio.timeout(120), aclosing(followed):
             async for line in followed:
                 told.append(f"{line.pod}: {line.text}")
                 if len(told) == lines:

@@ -64,7 +64,7 @@ async def talking(
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     reader, writer = await asyncio.open_connection("127.0.0.1", forward.local_port)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             yield reader, writer
     finally:
         writer.transport.abort()
@@ -408,7 +408,7 @@ async def test_leaving_ends_what_is_under_way_and_leaves_nothing_behind(
                 reader, _ = await asyncio.open_connection("127.0.0.1", forward.local_port)
                 assert await reader.readexactly(5) == b"hello"
                 raise RuntimeError("the caller's own")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             await ended.wait()
             with pytest.raises(ConnectionResetError):
                 await reader.read()
@@ -425,7 +425,7 @@ async def test_connections_that_come_as_it_is_left_are_turned_away(authority: tr
         for each in knocking:
             each.connect(("127.0.0.1", forward.local_port))
     for each in knocking:
-        each.settimeout(10)
+        each.settimeout(120)
         with each, suppress(ConnectionResetError):
             assert each.recv(1) == b""
 
@@ -440,6 +440,6 @@ async def test_a_connection_that_is_being_accepted_as_it_is_left_is_not_left_ope
             for _ in range(turns):
                 await asyncio.sleep(0)
         gc.collect()  # Python tells of what it finds open, which fails the test
-        knocking.settimeout(10)
+        knocking.settimeout(120)
         with suppress(ConnectionResetError):
             assert knocking.recv(1) == b""

@@ -209,7 +209,7 @@ def test_an_unknown_argument_is_passed_on_so_that_the_check_reports_it_with_the_
     assert service(nmaespace="models", deployment={"gpuu": {}})["nmaespace"] == "models"
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(900)
 def test_a_thousand_services_fit_into_one_program() -> None:
     many = registrations(
         lambda: [ModelService(f"s{at}", namespace="models") for at in range(1000)] and None

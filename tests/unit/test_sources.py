@@ -216,7 +216,7 @@ def run(fetch: Fetch, hub: ThreadingHTTPServer, *, file: Path, **env: str) -> tu
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=240,
     )
     return done.returncode, done.stdout + done.stderr
 

@@ -89,6 +89,12 @@ async def watch(
         await client.aclose()
 
 
+async def settled() -> None:
+    """Give everybody their turns, however long these take: what is told is heard of after a few."""
+    for _ in range(200):
+        await asyncio.sleep(0)
+
+
 def names(shared: SharedWatch) -> list[str]:
     return sorted(obj["metadata"]["name"] for obj in shared.everything())
 
@@ -100,7 +106,7 @@ async def test_a_thousand_waiters_cost_one_list_and_one_watch_per_kind() -> None
     api = FakeApi()
     applied = [put_deployment(api, f"s{index}") for index in range(1_000)]
     async with services(api) as live:
-        waits = [live.until(each, Ask(), timeout_seconds=10) for each in applied]
+        waits = [live.until(each, Ask(), timeout_seconds=300) for each in applied]
         everyone = asyncio.gather(*waits)
         await api.watched(DEPLOYMENT, POD)
         for index in range(1_000):
@@ -115,17 +121,17 @@ async def test_an_event_wakes_only_those_who_wait_for_its_resource() -> None:
     api, mine, other = FakeApi(), Ask(), Ask()
     async with services(api) as live:
         waits = [
-            asyncio.ensure_future(live.until(put_deployment(api, name), ask, timeout_seconds=5))
+            asyncio.ensure_future(live.until(put_deployment(api, name), ask, timeout_seconds=60))
             for name, ask in (("mine", mine), ("other", other))
         ]
         await api.watched(DEPLOYMENT, POD)
-        await asyncio.sleep(0.01)
-        before = other.times
+        await settled()
+        before, others = mine.times, other.times
         for _ in range(10):
             put_deployment(api, "mine")
-            await asyncio.sleep(0.002)
-        assert mine.times > 5
-        assert other.times == before
+            await settled()
+        assert mine.times >= before + 10
+        assert other.times == others
         for name in ("mine", "other"):
             put_deployment(api, name, ready=True)
         await asyncio.gather(*waits)
@@ -137,13 +143,13 @@ async def test_a_pod_wakes_the_service_whose_name_it_carries() -> None:
     async with services(api) as live:
         wait = asyncio.ensure_future(
             live.until(
-                put_deployment(api, "qwen"), Ask(), timeout_seconds=5, on_progress=seen.append
+                put_deployment(api, "qwen"), Ask(), timeout_seconds=60, on_progress=seen.append
             )
         )
         await api.watched(DEPLOYMENT, POD)
         api.put(POD, "qwen-1", metadata=marks("qwen"), spec={}, status={})
         api.put(POD, "stranger", metadata={"labels": {}}, spec={}, status={})
-        await asyncio.sleep(0.02)
+        await settled()
         put_deployment(api, "qwen", ready=True)
         assert await wait == Ready()
     assert [waiting.reasons[0].text for waiting in seen] == ["0 pods", "1 pods"]
@@ -152,7 +158,7 @@ async def test_a_pod_wakes_the_service_whose_name_it_carries() -> None:
 async def test_at_the_timeout_the_last_reasons_are_returned() -> None:
     api = FakeApi()
     async with services(api) as live:
-        outcome = await live.until(put_deployment(api, "qwen"), Ask(), timeout_seconds=0.5)
+        outcome = await live.until(put_deployment(api, "qwen"), Ask(), timeout_seconds=1.5)
     assert outcome == Waiting((Reason(Code.ROLLING_OUT, "0 pods"),))
 
 
@@ -160,10 +166,10 @@ async def test_a_timeout_while_the_server_is_silent_says_so_first() -> None:
     api = FakeApi()
     async with services(api) as live:
         wait = asyncio.ensure_future(
-            live.until(put_deployment(api, "qwen"), Ask(), timeout_seconds=0.5)
+            live.until(put_deployment(api, "qwen"), Ask(), timeout_seconds=1.5)
         )
         await api.watched(DEPLOYMENT, POD)
-        await asyncio.sleep(0.01)
+        await settled()
         api.down = True
         api.end_watches(BROKEN)
         outcome = await wait
@@ -175,7 +181,7 @@ async def test_a_server_that_never_answered_is_the_reason_at_the_timeout() -> No
     api = FakeApi()
     api.down = True
     async with services(api) as live:
-        outcome = await live.until(put_deployment(api, "qwen"), Ask(), timeout_seconds=0.1)
+        outcome = await live.until(put_deployment(api, "qwen"), Ask(), timeout_seconds=1)
     assert [reason.code for reason in outcome.reasons] == [Code.UNREACHABLE]
 
 
@@ -184,7 +190,7 @@ async def test_a_cancelled_waiter_leaves_the_others_waiting() -> None:
     async with services(api) as live:
         applied = put_deployment(api, "qwen")
         first, second = (
-            asyncio.ensure_future(live.until(applied, Ask(), timeout_seconds=5)) for _ in range(2)
+            asyncio.ensure_future(live.until(applied, Ask(), timeout_seconds=60)) for _ in range(2)
         )
         await api.watched(DEPLOYMENT, POD)
         first.cancel()
@@ -198,7 +204,7 @@ async def test_closing_tells_those_who_still_wait() -> None:
     api = FakeApi()
     async with services(api) as live:
         wait = asyncio.ensure_future(
-            live.until(put_deployment(api, "qwen"), Ask(), timeout_seconds=5)
+            live.until(put_deployment(api, "qwen"), Ask(), timeout_seconds=60)
         )
         await api.watched(DEPLOYMENT, POD)
     with pytest.raises(UnavailableError, match="the watch was closed"):
@@ -217,12 +223,12 @@ async def test_closing_lets_a_connection_that_is_being_made_be_made() -> None:
 
 async def test_closing_does_not_wait_for_a_server_that_does_not_answer() -> None:
     api = FakeApi()
-    api.list_delay_seconds = 60
+    api.list_delay_seconds = 3600
     began = asyncio.get_running_loop().time()
     async with watch(api) as shared:
         shared.start()
         await asyncio.sleep(0.05)
-    assert asyncio.get_running_loop().time() - began < 10
+    assert asyncio.get_running_loop().time() - began < 600
 
 
 # -- what is newer
@@ -232,9 +238,9 @@ async def test_nothing_older_than_the_write_is_ever_judged() -> None:
     api = FakeApi()
     put_deployment(api, "qwen", ready=True)
     async with services(api) as live:
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(60):
             current = api.objects["deployments", "qwen"]
-            assert await live.until(current, Ask(), timeout_seconds=1) == Ready()
+            assert await live.until(current, Ask(), timeout_seconds=60) == Ready()
         # The write has been answered, its event is still on the way.
         written = put_deployment(api, "qwen", generation=2)
         outcome = await live.until(written, Ask(), timeout_seconds=0.02)
@@ -244,15 +250,15 @@ async def test_nothing_older_than_the_write_is_ever_judged() -> None:
 async def test_what_was_deleted_since_the_write_does_not_come_back() -> None:
     api = FakeApi()
     async with services(api) as live:
-        await live.until(put_deployment(api, "other", ready=True), Ask(), timeout_seconds=1)
+        await live.until(put_deployment(api, "other", ready=True), Ask(), timeout_seconds=60)
         await api.watched(DEPLOYMENT, POD)
         written = put_deployment(api, "qwen")
         api.remove(DEPLOYMENT, "qwen")
         put_deployment(api, "other")
-        await asyncio.sleep(0.02)
-        outcome = await live.until(written, Ask(), timeout_seconds=0.02)
+        await settled()
+        outcome = await live.until(written, Ask(), timeout_seconds=0.5)
         assert outcome == Waiting((Reason(Code.ROLLING_OUT, "gone"),))
-        assert await live.until_gone(written, timeout_seconds=0.02) is None
+        assert await live.until_gone(written, timeout_seconds=60) is None
 
 
 async def test_a_list_that_began_before_the_write_does_not_undo_it() -> None:
@@ -270,8 +276,8 @@ async def test_a_namesake_made_since_is_another_deployment() -> None:
     api = FakeApi()
     async with services(api) as live:
         applied = put_deployment(api, "qwen")
-        wait = asyncio.ensure_future(live.until(applied, Ask(), timeout_seconds=0.6))
-        gone = asyncio.ensure_future(live.until_gone(applied, timeout_seconds=1))
+        wait = asyncio.ensure_future(live.until(applied, Ask(), timeout_seconds=1.5))
+        gone = asyncio.ensure_future(live.until_gone(applied, timeout_seconds=60))
         await api.watched(DEPLOYMENT, POD)
         api.remove(DEPLOYMENT, "qwen")
         put_deployment(api, "qwen", ready=True)
@@ -284,7 +290,7 @@ async def test_what_is_left_of_a_deletion_is_returned_at_the_timeout() -> None:
     async with services(api) as live:
         applied = put_deployment(api, "qwen")
         put_deployment(api, "qwen", deletionTimestamp="2026-01-01T00:00:00Z")
-        left = await live.until_gone(applied, timeout_seconds=0.5)
+        left = await live.until_gone(applied, timeout_seconds=1.5)
     assert left is not None
     assert left["metadata"]["deletionTimestamp"]
 
@@ -311,16 +317,16 @@ async def test_the_present_version_is_that_of_the_replica_set_with_the_same_temp
         owned["labels"] = {**owned["labels"], "pod-template-hash": version}
         api.put(REPLICA_SET, f"qwen-{version}", metadata=owned, spec=template(image, version))
     async with services(api) as live:
-        wait = asyncio.ensure_future(live.until(applied, ask, timeout_seconds=5))
+        wait = asyncio.ensure_future(live.until(applied, ask, timeout_seconds=60))
         await api.watched(DEPLOYMENT, POD, REPLICA_SET)
-        await asyncio.sleep(0.01)
+        await settled()
         assert ask.hashes[-1] == "bbb"
         # Rolled back: the old ReplicaSet is the present one again, whatever its revision says.
         api.put(DEPLOYMENT, "qwen", metadata=changed, spec=template("v1"), status={})
-        await asyncio.sleep(0.01)
+        await settled()
         assert ask.hashes[-1] == "aaa"
         api.put(DEPLOYMENT, "qwen", metadata=changed, spec=template("v3"), status={})
-        await asyncio.sleep(0.01)
+        await settled()
         assert ask.hashes[-1] == ""
         wait.cancel()
 
@@ -335,7 +341,7 @@ async def test_a_watch_that_ends_or_breaks_resumes_without_a_list_and_misses_not
         for round_, error in enumerate((None, BROKEN)):
             await api.watched(DEPLOYMENT)
             put_deployment(api, f"before-{round_}")
-            await asyncio.sleep(0.01)
+            await settled()
             api.end_watches(error)
             put_deployment(api, f"meanwhile-{round_}")
             await shared.fresh()
@@ -349,7 +355,7 @@ async def test_a_bookmark_moves_the_place_to_resume_from() -> None:
         await shared.fresh()
         await api.watched(DEPLOYMENT)
         api.bookmark()
-        await asyncio.sleep(0.01)
+        await settled()
         api.forget()
         api.end_watches()
         await shared.fresh()
@@ -364,7 +370,7 @@ async def test_an_expired_version_is_listed_anew_and_what_went_meanwhile_is_noti
     put_deployment(api, "stays")
     goes = put_deployment(api, "goes")
     async with watch(api) as shared:
-        gone = asyncio.ensure_future(shared.until_gone(goes, timeout_seconds=2))
+        gone = asyncio.ensure_future(shared.until_gone(goes, timeout_seconds=60))
         await api.watched(DEPLOYMENT)
         # Lost together with the history that would have told of it.
         stream = api.streams.pop()
@@ -414,7 +420,8 @@ async def test_a_server_that_ends_every_watch_at_once_is_not_asked_in_a_tight_lo
         while asyncio.get_running_loop().time() - began < 0.8:
             api.end_watches()
             await asyncio.sleep(0.001)
-    assert api.requests("watch", DEPLOYMENT) <= 6
+        took = asyncio.get_running_loop().time() - began
+    assert api.requests("watch", DEPLOYMENT) <= 6 * took / 0.8
 
 
 async def test_a_server_that_stays_away_is_given_up_and_the_next_waiter_starts_anew() -> None:
@@ -423,7 +430,7 @@ async def test_a_server_that_stays_away_is_given_up_and_the_next_waiter_starts_a
         await shared.fresh()
         await api.watched(DEPLOYMENT)
         applied = put_deployment(api, "qwen")
-        waits = [asyncio.ensure_future(shared.until_gone(applied, timeout_seconds=9))]
+        waits = [asyncio.ensure_future(shared.until_gone(applied, timeout_seconds=90))]
         api.down = True
         api.end_watches(BROKEN)
         waits += [asyncio.ensure_future(shared.fresh())]
