@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from fleets import Gate
 from forwarding import forwarding
 from rights import least_kubeconfig
 
@@ -71,6 +72,14 @@ def kubeconfig(plane: Plane, plane_api: Api, tmp_path_factory: pytest.TempPathFa
 def admin_kubeconfig(plane: Plane) -> Path:
     """The administrator's kubeconfig, for those who look on and for those who interfere."""
     return plane.kubeconfig
+
+
+@pytest.fixture
+def gate(plane_api: Api, namespace: str) -> Iterator[Gate]:
+    """What keeps pods of the test's namespace waiting until it is opened."""
+    gate = Gate(plane_api, namespace)
+    yield gate
+    gate.close()
 
 
 @pytest_asyncio.fixture

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from modelfleet import labels
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.objects import (
@@ -22,7 +24,8 @@ from modelfleet.cluster.objects import (
     Ref,
     ref_of,
 )
-from modelfleet.fleet import Desired, new_incarnation
+from modelfleet.errors import NotReadyError
+from modelfleet.fleet import Desired, Fleet, new_incarnation
 from modelfleet.local.api import Api
 from modelfleet.local.stages import node_selector, toleration
 from modelfleet.plan import plan, spec_of
@@ -60,7 +63,7 @@ def hosted(
             "cpu": 1,
             "drain_seconds": 0,
         },
-        "wait": {"until": "all", "timeout_seconds": 60},
+        "wait": {"until": "all", "timeout_seconds": 240},
     }
     return merged(smallest, {"deployment": fields or {}}, others)
 
@@ -129,9 +132,68 @@ async def pods_in(client: Client, namespace: str) -> set[str]:
 
 async def until_gone(client: Client, namespace: str, *, name: str = "qwen") -> None:
     """Wait until the garbage collector has let go of everything."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(240):
         while await objects_in(client, namespace, name=name):  # noqa: ASYNC110 - a cluster, not a task
             await asyncio.sleep(0.05)
+
+
+class Gate:
+    """Keeps pods from every node until it is opened: how slow they are is for a test to say."""
+
+    def __init__(self, api: Api, namespace: str) -> None:
+        self._api = api
+        self._label = f"gate.example.com/{namespace}"
+        self.deployment = {"node_selector": {self._label: "open"}}
+
+    def open(self) -> None:
+        """Let the pods start."""
+        self._set("open")
+
+    def close(self) -> None:
+        """Let no more pods start."""
+        self._set(None)
+
+    def _set(self, value: str | None) -> None:
+        self._api.send(
+            "PATCH",
+            "/api/v1/nodes/cpu-0",
+            headers={"Content-Type": "application/merge-patch+json"},
+            json={"metadata": {"labels": {self._label: value}}},
+        )
+
+
+class Heard:
+    """A progress that knows when it was told of something."""
+
+    def __init__(self, text: str) -> None:
+        self.once = asyncio.Event()
+        self._text = text
+
+    def __call__(self, text: str) -> None:
+        if self._text in text:
+            self.once.set()
+
+    def tell(self, text: str) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
+async def out_of_time(
+    fleet: Fleet, service: Desired, *, heard: str, timeout_seconds: float = 2, **options: Any
+) -> NotReadyError:
+    """Apply a service, and let its time be up once ``heard`` is what it waits for, not before."""
+    progress = Heard(heard)
+    waiting = asyncio.create_task(fleet.apply(service, timeout_seconds=600, progress=progress))
+    hearing = asyncio.create_task(progress.once.wait())
+    await asyncio.wait({waiting, hearing}, timeout=240, return_when=asyncio.FIRST_COMPLETED)
+    assert progress.once.is_set(), f"it is not told to wait for {heard!r}"
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    with pytest.raises(NotReadyError) as caught:
+        await fleet.apply(service, timeout_seconds=timeout_seconds, **options)
+    return caught.value
 
 
 def hold(api: Api, namespace: str, *, name: str = "qwen") -> None:

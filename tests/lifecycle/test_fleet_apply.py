@@ -17,6 +17,7 @@ import pytest
 from fleets import (
     OTHER_OWNER,
     OWNER,
+    Gate,
     behaving,
     desired,
     external,
@@ -25,6 +26,7 @@ from fleets import (
     let_go,
     names_in,
     objects_in,
+    out_of_time,
     pods_in,
     updated,
     writes,
@@ -52,8 +54,6 @@ WITH_SECRET = ["Secret qwen-env", *HOSTED]
 EXTERNAL = ["Secret qwen-external"]
 
 BROKEN = behaving("crash-loop")
-SLOW = behaving("slow")
-STUCK = {"wait": {"timeout_seconds": 2}}
 
 
 async def deployment_in(fleet: Fleet, namespace: str) -> Object:
@@ -275,8 +275,8 @@ async def test_time_is_up_when_the_caller_says_so_before_the_spec_does(
     fleet: Fleet, namespace: str
 ) -> None:
     declared = hosted(namespace, {"gpu": {"product": "not-made-yet"}})
-    error = await failed(fleet, desired(declared), timeout_seconds=5)
-    assert "is not ready after 5 s." in str(error)
+    error = await out_of_time(fleet, desired(declared), heard="node", timeout_seconds=2)
+    assert "is not ready after 2 s." in str(error)
     assert "deployment.gpu.product" in str(error)
 
 
@@ -349,7 +349,7 @@ def no_deployments(plane_api: Api, namespace: str) -> Iterator[Callable[[], None
 async def quota_counts(fleet: Fleet, namespace: str) -> None:
     """Wait until the quota is in force, which its controller has to count for first."""
     probe = desired(hosted(namespace, {"replicas": 0}, model_service_name="probe"))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(240):
         while True:
             try:
                 await fleet.apply(probe)
@@ -438,34 +438,35 @@ class Watcher:
 
 
 async def test_what_is_waited_for_is_told_until_the_waiting_is_over(
-    fleet: Fleet, namespace: str
+    fleet: Fleet, namespace: str, gate: Gate
 ) -> None:
-    watcher = Watcher()
-    await fleet.apply(desired(hosted(namespace, SLOW)), progress=watcher)
+    watcher = Watcher(gate.open)
+    await fleet.apply(desired(hosted(namespace, gate.deployment)), progress=watcher)
     assert watcher.told
     assert all(text.startswith("waiting: ") for text in watcher.told)
     assert watcher.is_over
 
 
 async def test_a_bug_after_the_writes_passes_and_the_next_apply_goes_on(
-    fleet: Fleet, namespace: str
+    fleet: Fleet, namespace: str, gate: Gate
 ) -> None:
     def fails() -> None:
         raise LookupError("nobody thought of this")
 
     watcher = Watcher(fails)
-    service = desired(hosted(namespace, SLOW))
+    service = desired(hosted(namespace, gate.deployment))
     with pytest.raises(LookupError):
         await fleet.apply(service, on_failure="rollback", progress=watcher)
     assert watcher.is_over
     assert await names_in(fleet.client, namespace) == HOSTED
+    gate.open()
     assert (await fleet.apply(service)).status == "READY"
 
 
 async def test_a_cancelled_apply_leaves_what_it_wrote_and_the_next_one_goes_on(
-    fleet: Fleet, namespace: str
+    fleet: Fleet, namespace: str, gate: Gate
 ) -> None:
-    service = desired(hosted(namespace, SLOW))
+    service = desired(hosted(namespace, gate.deployment))
     waiting = asyncio.Event()
     watcher = Watcher(waiting.set)
     task = asyncio.create_task(fleet.apply(service, progress=watcher))
@@ -475,6 +476,7 @@ async def test_a_cancelled_apply_leaves_what_it_wrote_and_the_next_one_goes_on(
         await task
     assert watcher.is_over
     assert await names_in(fleet.client, namespace) == HOSTED
+    gate.open()
     assert (await fleet.apply(service)).status == "READY"
 
 

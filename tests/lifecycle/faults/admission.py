@@ -22,7 +22,7 @@ from modelfleet.local.api import Api
 from modelfleet.local.errors import LocalError
 
 _REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
-_IN_FORCE_SECONDS = 30.0
+_IN_FORCE_SECONDS = 240.0
 
 
 @asynccontextmanager
@@ -48,7 +48,7 @@ async def webhook(
             "failurePolicy": "Fail",
             "sideEffects": "None",
             "admissionReviewVersions": ["v1"],
-            "timeoutSeconds": 1,
+            "timeoutSeconds": 1 if denial is None else 30,
         }
         path = f"{_REGISTRATION}/validatingwebhookconfigurations"
         configuration = {"metadata": {"name": name}, "webhooks": [webhook]}

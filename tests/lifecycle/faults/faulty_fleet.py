@@ -14,7 +14,7 @@ from modelfleet.cluster.client import Client
 from modelfleet.cluster.retry import RetryPolicy
 from modelfleet.fleet import Fleet
 
-SOON = RetryPolicy(first_delay_seconds=0.02, longest_delay_seconds=0.1, budget_seconds=5)
+SOON = RetryPolicy(first_delay_seconds=0.02, longest_delay_seconds=0.1, budget_seconds=240)
 NEVER = RetryPolicy(budget_seconds=0)
 
 

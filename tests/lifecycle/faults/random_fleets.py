@@ -98,7 +98,7 @@ class _Teller:
             fields["secret_env"] = {"API_TOKEN": self._secret()}
         if chance.random() < 0.1:
             fields["replicas"] = 1
-            common["wait"] |= {"until": "all", "timeout_seconds": 60}
+            common["wait"] |= {"until": "all", "timeout_seconds": 240}
         return {**hosted(self._namespace, fields), **common}
 
     def changed(self, program: Program) -> dict[str, Mapping[str, Any]]:

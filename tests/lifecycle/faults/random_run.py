@@ -32,7 +32,7 @@ from modelfleet.errors import (
 )
 from modelfleet.fleet import Desired, Fleet, new_incarnation
 
-_DELETION_SECONDS = 60
+_DELETION_SECONDS = 240
 _WHAT_CONTROLLERS_MAKE = ("Pod", "Event", "ReplicaSet")
 
 OWNED_KINDS = [

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import pytest
-from fleets import behaving, desired, hosted, names_in
+from fleets import Gate, desired, hosted, names_in
 
 from faults.fault_schedule import Fault, Scripted
 from faults.faulty_fleet import Through
@@ -26,14 +28,26 @@ def of_watches(request: Request) -> bool:
     return request.is_watch
 
 
+def asks_again(asked: Mapping[str, int]) -> bool:
+    return asked["watch deployments"] >= 2
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(240):
+        while not holds():  # noqa: ASYNC110 - a cluster, not a task
+            await asyncio.sleep(0.05)
+
+
 @pytest.mark.parametrize("fault", WATCH_FAULTS)
 async def test_a_service_becomes_ready_over_watches_that_fail(
-    fault: Fault, through: Through, namespace: str
+    fault: Fault, through: Through, namespace: str, gate: Gate
 ) -> None:
     async with through(Scripted([fault] * 4, when=of_watches)) as faulty:
-        service = await faulty.fleet.apply(desired(hosted(namespace, behaving("slow"))))
-        assert service.status == "READY"
-        assert faulty.proxy.injected[fault] >= 1
+        apply = asyncio.create_task(faulty.fleet.apply(desired(hosted(namespace, gate.deployment))))
+        await until(lambda: faulty.proxy.injected[fault] == 4 or apply.done())
+        gate.open()
+        assert (await apply).status == "READY"
+        assert faulty.proxy.injected[fault] == 4
 
 
 @pytest.mark.parametrize("fault", WATCH_FAULTS)
@@ -57,8 +71,6 @@ async def test_an_expired_watch_is_listed_anew_and_one_that_broke_goes_on_where_
         async with through(of_deployments) as faulty:
             name = fault.name.lower().replace("_", "-")
             await faulty.fleet.apply(desired(hosted(namespace, model_service_name=name)))
-            async with asyncio.timeout(30):
-                asked = faulty.fleet.client.requests
-                while asked["watch deployments"] < 2:  # noqa: ASYNC110 - a cluster, not a task
-                    await asyncio.sleep(0.05)
+            asked = faulty.fleet.client.requests
+            await until(partial(asks_again, asked))
             assert asked["list deployments"] == lists
