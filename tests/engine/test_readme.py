@@ -31,7 +31,7 @@ def shell_blocks() -> list[Block]:
 
 
 @pytest.mark.xdist_group("readme")
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_the_commands_of_the_readme_run_one_after_the_other(
     clone: Path, transcript: Callable[..., None]
 ) -> None:
