@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import grpc  # type: ignore[import-untyped]
+import pytest
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import engine_pb2_grpc
+
+from modelfleet.adapters.dynamic import engine_link
 from modelfleet.adapters.dynamic.calls import calling_request
 from modelfleet.adapters.dynamic.check_failures import check_failures
 from modelfleet.adapters.dynamic.engine_link import end_with_engine, engine_address, log
@@ -28,6 +35,31 @@ def test_there_is_no_engine_to_follow() -> None:
 def test_a_message_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     log("warning", "the pool is small", urn="urn:pulumi:dev::toys::t::bear")
     assert capsys.readouterr().err == "warning: the pool is small\n"
+
+
+def test_an_engine_that_is_slow_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds: list[float] = []
+
+    class Engine(engine_pb2_grpc.EngineServicer):
+        def Log(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - as gRPC has it
+            seconds.append(context.time_remaining())
+            return empty_pb2.Empty()
+
+    with ThreadPoolExecutor(1) as threads:
+        server = grpc.server(threads)
+        engine_pb2_grpc.add_EngineServicer_to_server(Engine(), server)  # type: ignore[no-untyped-call]
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        monkeypatch.setattr(engine_link, "engine_address", lambda: f"127.0.0.1:{port}")
+        log("info", "rolling")
+        server.stop(None).wait()
+    (waits,) = seconds
+    # A message that is given up is told on stderr, beside no resource, and perhaps for a second
+    # time.
+    assert waits > 30
+    assert capsys.readouterr() == ("", "")
 
 
 def test_an_ephemeral_message_is_dropped(capsys: pytest.CaptureFixture[str]) -> None:

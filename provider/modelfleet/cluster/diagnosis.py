@@ -25,7 +25,7 @@ from modelfleet.cluster.reasons import Code, FieldNames, Reason
 from modelfleet.cluster.subresources import read_pod_log
 from modelfleet.errors import ModelFleetError
 
-TIME_LIMIT_SECONDS: Final = 10.0
+TIME_LIMIT_SECONDS: Final = 30.0
 
 _REASONS_LOOKED_INTO: Final = 3
 _EVENTS_TOLD: Final = 2

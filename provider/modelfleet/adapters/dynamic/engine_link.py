@@ -32,7 +32,7 @@ _SEVERITIES: dict[Severity, engine_pb2.LogSeverity.ValueType] = {
     "warning": engine_pb2.WARNING,
     "error": engine_pb2.ERROR,
 }
-_LOG_TIMEOUT_SECONDS = 5.0
+_LOG_TIMEOUT_SECONDS = 60.0  # an engine that is gone refuses at once
 _CONNECT_TIMEOUT_SECONDS = 5.0
 _PAUSE_SECONDS = 0.2
 _EXIT_STATUS = 70
