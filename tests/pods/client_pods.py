@@ -16,6 +16,9 @@ NODES = ("pods-0", "pods-1")
 CLIENT = "tests/client"
 """The label of every client, so that who drains a node can leave them there."""
 
+PATIENCE_SECONDS = 300
+"""How long what is sure to come may take; only where it does not come, somebody waits so long."""
+
 _IMAGE = "modelfleet.local/base:1"
 _LOAD = Path(__file__).parent / "load.py"
 _SCRIPTS = "/scripts"
@@ -34,7 +37,12 @@ class ClientPod:
         """Run a command in it, and return what that prints; fails the test if the command does."""
         kubectl = ["kubectl", "exec", "--namespace", self.namespace, self.name, "--", *command]
         ended = subprocess.run(
-            kubectl, env=self.environment, capture_output=True, text=True, timeout=120, check=False
+            kubectl,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
         )
         assert ended.returncode == 0, f"{kubectl}:\n{ended.stdout}{ended.stderr}"
         return ended.stdout
@@ -49,7 +57,7 @@ class ClientPod:
         status: Mapping[str, Any] = self.api.send("GET", self._path)["status"]
         return status
 
-    def wait_for(self, phase: str, *, timeout_seconds: float = 90) -> None:
+    def wait_for(self, phase: str, *, timeout_seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until it is in that phase; fail the test when it is not in time."""
         wait_until(lambda: self.status["phase"] == phase, timeout_seconds=timeout_seconds)
 
@@ -58,7 +66,12 @@ class ClientPod:
         """What its program printed."""
         kubectl = ["kubectl", "logs", "--namespace", self.namespace, self.name]
         return subprocess.run(
-            kubectl, env=self.environment, capture_output=True, text=True, timeout=60, check=True
+            kubectl,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=True,
         ).stdout
 
     @property
@@ -174,7 +187,7 @@ class Load:
         )
 
 
-def wait_until(condition: Callable[[], bool], *, timeout_seconds: float = 90) -> None:
+def wait_until(condition: Callable[[], bool], *, timeout_seconds: float = PATIENCE_SECONDS) -> None:
     """Return once ``condition`` holds; fail the test when it does not in time."""
     deadline = time.monotonic() + timeout_seconds
     while not condition():
