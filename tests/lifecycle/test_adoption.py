@@ -69,7 +69,7 @@ def made_by_hand(service: Desired, **template: Any) -> Object:
 async def serving(kubectl: Kubectl, client: Client, namespace: str, obj: Object) -> Pods:
     """Have somebody else make ``obj``, and return its pods once they serve."""
     await asyncio.to_thread(kubectl, "create", "-f", "-", given=obj)
-    await asyncio.to_thread(kubectl, "rollout", "status", "deployment/qwen", "--timeout=60s")
+    await asyncio.to_thread(kubectl, "rollout", "status", "deployment/qwen", "--timeout=240s")
     return await running(client, namespace)
 
 

@@ -188,4 +188,4 @@ def test_a_service_whose_pods_are_held_is_said_to_be_going_still(
     assert f"Deployment {namespace}/qwen" in map(str, still)
     let_go(plane_api, namespace)
     asked(lambda fleet: fleet.delete(deletion.desired))
-    assert asked(lambda fleet: fleet.until_gone(deletion, timeout_seconds=30)) == ()
+    assert asked(lambda fleet: fleet.until_gone(deletion, timeout_seconds=240)) == ()

@@ -53,7 +53,7 @@ async def test_what_a_stack_declared_is_read_and_not_written_unless_taken_over(
     await fleet.apply(desired(declared_hosted(namespace)))
     service = await ModelService.get_by_name_async("qwen", config)
     assert service.owner == OWNER
-    await service.wait_until_ready_or_failed_async(timeout_seconds=60)
+    await service.wait_until_ready_or_failed_async(timeout_seconds=240)
     assert [each.owner for each in await ModelService.list_all_async(config=config)] == [OWNER]
 
     with pytest.raises(ClientError, match=OWNER) as caught:
@@ -96,11 +96,11 @@ def test_replicas_are_set_stopped_and_started_again_as_many_as_before(
         resource = ModelProxy.create(proxy(tags={"team": "a"}), config)
     assert do(resource, "scale", 3) is resource
     assert replicas_of(resource) == 3
-    resource.wait_until_ready_or_failed(timeout_seconds=60)
+    resource.wait_until_ready_or_failed(timeout_seconds=240)
     assert (resource.status, resource.ready_replicas) == (Status.READY, 3)
     assert do(resource, "stop") is resource
     assert replicas_of(resource) == 0
-    resource.wait_until_ready_or_failed(timeout_seconds=60)
+    resource.wait_until_ready_or_failed(timeout_seconds=240)
     assert resource.status == Status.STOPPED
     assert REPLICAS_TO_START not in (resource.tags or {}), "a note of ours is no tag of theirs"
     do(resource, "stop")

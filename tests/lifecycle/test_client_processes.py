@@ -27,7 +27,7 @@ from modelfleet.client import (
     connections,
 )
 
-SECONDS_TO_END = 60
+SECONDS_TO_END = 300
 
 PYTHON = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning"]
 """What is left open shows. That forking threads may go wrong, 3.12 warns; it is the subject."""
@@ -100,7 +100,7 @@ def test_threads_and_loops_use_the_sdk_at_the_same_time(config: Config) -> None:
         calls = [pool.submit(in_sync, f"sync-{number}") for number in range(8)]
         loops = [pool.submit(asyncio.run, several(f"async-{number}")) for number in range(4)]
         for each in (*calls, *loops):
-            each.result(timeout=60)
+            each.result(timeout=240)
     assert ModelService.list_all(config=config) == []
 
 
@@ -110,11 +110,11 @@ def test_a_close_ends_no_call_of_others(own: Config) -> None:
         looks = threading.Event()
         waiting = threading.Thread(
             target=service.wait_until_ready_or_failed,
-            kwargs={"callback": lambda _: looks.set(), "timeout_seconds": 60},
+            kwargs={"callback": lambda _: looks.set(), "timeout_seconds": 240},
         )
         waiting.start()
-        assert looks.wait(timeout=30)
-    waiting.join(timeout=60)
+        assert looks.wait(timeout=240)
+    waiting.join(timeout=240)
     assert service.status == Status.READY
 
 
@@ -140,7 +140,7 @@ def wait():
     except BaseException:
         pass
 threading.Thread(target=wait, daemon=True).start()
-assert seen.wait(30)
+assert seen.wait(240)
 THEN
 print(service.status)
 """

@@ -68,7 +68,7 @@ async def stays(client: Client, obj: Object) -> bool:
 
 async def is_gone(client: Client, obj: Object) -> bool:
     """Wait until the garbage collector has let go of an object."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(240):
         while await client.get(ref_of(obj)) is not None:  # noqa: ASYNC110 - a cluster, not a task
             await asyncio.sleep(0.05)
     return True
@@ -183,11 +183,12 @@ async def test_a_deployment_goes_only_after_its_pods(
 ) -> None:
     obj = owned(deployment(namespace, replicas=1))
     await made(client, obj)
-    kubectl("wait", "--for=create", "replicaset", "--selector=modelfleet.dev/name=qwen")
+    selected = ("replicaset", "--selector=modelfleet.dev/name=qwen")
+    kubectl("wait", "--for=create", *selected, "--timeout=240s")
 
     await deleted(client, obj)
 
     live = await client.get(ref_of(obj))
     assert live is None or "foregroundDeletion" in live["metadata"]["finalizers"]
-    kubectl("wait", "--for=delete", "deployment/qwen", "--timeout=30s")
+    kubectl("wait", "--for=delete", "deployment/qwen", "--timeout=240s")
     assert kubectl("get", "replicasets,pods", "--output=name") == ""

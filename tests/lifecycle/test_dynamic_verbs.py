@@ -148,7 +148,7 @@ async def test_a_refresh_shows_drift_once_and_for_all_and_the_next_up_repairs_it
     state = await created(provider, inputs)
     await in_thread(lambda: kubectl("scale", "deployment/qwen", "--replicas=3"))
     await in_thread(lambda: kubectl("delete", "service", "qwen"))
-    for _ in range(160):
+    for _ in range(960):
         live, outs = await read(provider, state)
         if len(outs.get("drift", {})) == 2 and outs["status"] == "READY":
             break

@@ -385,7 +385,7 @@ def test_whoever_leaves_within_a_body_is_no_bug_in_the_log(process: Process) -> 
 
 def connected(process: Process) -> socket.socket:
     port = int(process.url.rpartition(":")[2])
-    raw = socket.create_connection(("127.0.0.1", port), timeout=30)
+    raw = socket.create_connection(("127.0.0.1", port), timeout=240)
     return process.context.wrap_socket(raw, server_hostname="localhost")
 
 

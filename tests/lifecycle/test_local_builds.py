@@ -127,7 +127,7 @@ def test_two_builders_at_once_build_it_once(family: Family) -> None:
         )
         for _ in range(2)
     ]
-    printed = "".join(builder.communicate(timeout=120)[0] for builder in builders)
+    printed = "".join(builder.communicate(timeout=600)[0] for builder in builders)
     assert [builder.returncode for builder in builders] == [0, 0]
     assert printed.count("done in") == 1
     assert is_built(family)
