@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, settings
 
 from modelfleet.local import Plane
 from modelfleet.local.api import Api
@@ -37,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="record golden files and transcripts anew instead of comparing with them",
     )
     parser.addoption(
-        "--fault-runs", type=int, default=30, help="how many random runs through faults to make"
+        "--fault-runs", type=int, default=16, help="how many random runs through faults to make"
     )
     parser.addoption("--fault-seed", type=int, help="make the random run of this seed only")
     parser.addoption(
@@ -45,6 +46,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="draw all 10,000s of tests/fuzz, instead of a tenth of them",
     )
+
+
+# What Hypothesis takes for slow is the machine's doing.
+settings.register_profile(
+    "any machine",
+    parent=settings.get_profile("default"),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:
