@@ -95,6 +95,13 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
+def pass_by(seconds: float) -> None:
+    """Have the loop believe that so much time has passed, and no other while the test ran."""
+    loop = asyncio.get_running_loop()
+    before = loop.time
+    loop.time = lambda: before() + seconds  # type: ignore[method-assign]
+
+
 def names(shared: SharedWatch) -> list[str]:
     return sorted(obj["metadata"]["name"] for obj in shared.everything())
 
@@ -158,7 +165,12 @@ async def test_a_pod_wakes_the_service_whose_name_it_carries() -> None:
 async def test_at_the_timeout_the_last_reasons_are_returned() -> None:
     api = FakeApi()
     async with services(api) as live:
-        outcome = await live.until(put_deployment(api, "qwen"), Ask(), timeout_seconds=1.5)
+        applied = put_deployment(api, "qwen")
+        wait = asyncio.ensure_future(live.until(applied, Ask(), timeout_seconds=3_600))
+        await api.watched(DEPLOYMENT, POD)
+        await settled()
+        pass_by(3_600)
+        outcome = await wait
     assert outcome == Waiting((Reason(Code.ROLLING_OUT, "0 pods"),))
 
 
@@ -166,12 +178,14 @@ async def test_a_timeout_while_the_server_is_silent_says_so_first() -> None:
     api = FakeApi()
     async with services(api) as live:
         wait = asyncio.ensure_future(
-            live.until(put_deployment(api, "qwen"), Ask(), timeout_seconds=1.5)
+            live.until(put_deployment(api, "qwen"), Ask(), timeout_seconds=50)
         )
         await api.watched(DEPLOYMENT, POD)
         await settled()
         api.down = True
         api.end_watches(BROKEN)
+        await settled()
+        pass_by(50)
         outcome = await wait
     assert isinstance(outcome, Waiting)
     assert [reason.code for reason in outcome.reasons] == [Code.UNREACHABLE, Code.ROLLING_OUT]
@@ -181,7 +195,13 @@ async def test_a_server_that_never_answered_is_the_reason_at_the_timeout() -> No
     api = FakeApi()
     api.down = True
     async with services(api) as live:
-        outcome = await live.until(put_deployment(api, "qwen"), Ask(), timeout_seconds=1)
+        applied = put_deployment(api, "qwen")
+        wait = asyncio.ensure_future(live.until(applied, Ask(), timeout_seconds=50))
+        while not api.asked:  # noqa: ASYNC110 - of another task
+            await asyncio.sleep(0.001)
+        await settled()
+        pass_by(50)
+        outcome = await wait
     assert [reason.code for reason in outcome.reasons] == [Code.UNREACHABLE]
 
 
@@ -256,8 +276,10 @@ async def test_what_was_deleted_since_the_write_does_not_come_back() -> None:
         api.remove(DEPLOYMENT, "qwen")
         put_deployment(api, "other")
         await settled()
-        outcome = await live.until(written, Ask(), timeout_seconds=0.5)
-        assert outcome == Waiting((Reason(Code.ROLLING_OUT, "gone"),))
+        wait = asyncio.ensure_future(live.until(written, Ask(), timeout_seconds=3_600))
+        await settled()
+        pass_by(3_600)
+        assert await wait == Waiting((Reason(Code.ROLLING_OUT, "gone"),))
         assert await live.until_gone(written, timeout_seconds=60) is None
 
 
@@ -276,11 +298,13 @@ async def test_a_namesake_made_since_is_another_deployment() -> None:
     api = FakeApi()
     async with services(api) as live:
         applied = put_deployment(api, "qwen")
-        wait = asyncio.ensure_future(live.until(applied, Ask(), timeout_seconds=1.5))
-        gone = asyncio.ensure_future(live.until_gone(applied, timeout_seconds=60))
+        wait = asyncio.ensure_future(live.until(applied, Ask(), timeout_seconds=3_600))
+        gone = asyncio.ensure_future(live.until_gone(applied, timeout_seconds=7_200))
         await api.watched(DEPLOYMENT, POD)
         api.remove(DEPLOYMENT, "qwen")
         put_deployment(api, "qwen", ready=True)
+        await settled()
+        pass_by(3_600)
         assert await wait == Waiting((Reason(Code.ROLLING_OUT, "gone"),))
         assert await gone is None
 
@@ -290,7 +314,11 @@ async def test_what_is_left_of_a_deletion_is_returned_at_the_timeout() -> None:
     async with services(api) as live:
         applied = put_deployment(api, "qwen")
         put_deployment(api, "qwen", deletionTimestamp="2026-01-01T00:00:00Z")
-        left = await live.until_gone(applied, timeout_seconds=1.5)
+        going = asyncio.ensure_future(live.until_gone(applied, timeout_seconds=3_600))
+        await api.watched(DEPLOYMENT)
+        await settled()
+        pass_by(3_600)
+        left = await going
     assert left is not None
     assert left["metadata"]["deletionTimestamp"]
 
