@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -111,19 +112,24 @@ class Shell:
         """Run ``commands``, none of which may fail; return what each printed."""
         mark = "<<<next command>>>"
         script = "".join(f"echo '{mark}'\n{command}\n" for command in commands)
-        ended = subprocess.run(
+        with subprocess.Popen(
             ["sh", "-eu", "-c", f"exec 2>&1\n{script}"],
             cwd=self._folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
             text=True,
-            timeout=_TIMEOUT_SECONDS,
-            check=False,
-        )
-        if ended.returncode:
-            pytest.fail(f"ended with {ended.returncode}:\n{ended.stdout}", pytrace=False)
-        printed = ended.stdout.split(f"{mark}\n")[1:]
+            start_new_session=True,
+        ) as shell:
+            try:
+                said, _ = shell.communicate(timeout=_TIMEOUT_SECONDS)
+            except subprocess.TimeoutExpired as late:
+                os.killpg(shell.pid, signal.SIGKILL)  # what it started holds the pipe as well
+                so_far = (late.stdout or b"").decode()
+                pytest.fail(f"not over after {late.timeout:g} s:\n{so_far}", pytrace=False)
+        if shell.returncode:
+            pytest.fail(f"ended with {shell.returncode}:\n{said}", pytrace=False)
+        printed = said.split(f"{mark}\n")[1:]
         return [
             Run(command, 0, _without_numbers(text), "", {str(self._folder): "<clone>"})
             for command, text in zip(commands, printed, strict=True)
