@@ -101,9 +101,9 @@ def incarnations(objects: list[Object]) -> set[str]:
     return {obj["metadata"]["annotations"][labels.INCARNATION] for obj in objects}
 
 
-def wait_until(condition: Callable[[], bool], *, timeout_seconds: float = 60) -> None:
-    """Return once ``condition`` holds; fail the test when it does not in time."""
+def wait_until(condition: Callable[[], bool], *, timeout_seconds: float = 300) -> None:
+    """Return once ``condition`` holds; fail the test when it never does."""
     deadline = time.monotonic() + timeout_seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
+        time.sleep(0.1)

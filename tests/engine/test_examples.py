@@ -13,6 +13,7 @@ from documented import ROOT, Shell, blocks, copy_of_this_checkout
 from local_models import claimed_models
 from modelfleet.local import Plane
 from modelfleet.local.api import Api
+from stack_fixtures import list_packages_once
 
 # One after the other, with the transcripts: all have a service "chat" in one namespace.
 pytestmark = pytest.mark.xdist_group("models")
@@ -43,6 +44,7 @@ def test_an_example_does_what_its_readme_says(
         if block.language == "sh"
         for command in block.commands
     ]
+    list_packages_once(plane.state_folder / "bin")
     # The plane of the tests, instead of the one that `make up` would have left running.
     shell = Shell(clone, environment={"MODELFLEET_STATE": str(plane.state_folder)})
     # What `make up` leaves in the namespace beside its services.
