@@ -23,11 +23,36 @@ import pytest
 from modelfleet.local import LocalError, NotRunningError, Plane, control_plane
 from modelfleet.local.api import Api
 from modelfleet.local.components import PROGRAMS
+from modelfleet.local.settings import become_free, read_settings
 from modelfleet.local.stages import BEHAVIOURS, node_selector, toleration
 
 PlaneFactory = Callable[[str], Plane]
 
 SMALL = "l4-24gb:1x1"
+
+# One plane for all tests that start one: most want it running and leave it so.
+one_plane = pytest.mark.xdist_group("local-plane")
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a plane that each test finds as another one left it."""
+    folder = tmp_path_factory.mktemp("local") / "project"
+    yield folder
+    Plane(folder).down(purge=True)
+
+
+@pytest.fixture
+def idle(state: Path) -> Plane:
+    """That plane, running or not."""
+    return Plane(state)
+
+
+@pytest.fixture
+def running(idle: Plane) -> Plane:
+    """That plane, running, with one small node."""
+    idle.up(gpus=SMALL)
+    return idle
 
 
 def processes_of(plane: Plane) -> list[psutil.Process]:
@@ -38,13 +63,19 @@ def pids_of(plane: Plane) -> dict[str, int]:
     return dict(plane.status().components)
 
 
-def kill_everything(plane: Plane) -> None:
-    running = processes_of(plane)
-    assert len(running) == len(PROGRAMS)
-    for process in running:
-        process.kill()
-    while processes_of(plane):
-        time.sleep(0.02)
+def kill(plane: Plane, *programs: str) -> None:
+    """Kill programs of a plane, and return when nothing is left of them, no port either."""
+    running = pids_of(plane)
+    pids = {running[each] for each in programs}
+    assert all(pids)
+    known = read_settings(plane.state_folder / "plane" / "settings.json")
+    assert known is not None
+    for pid in pids:
+        psutil.Process(pid).kill()
+    while pids & {each.pid for each in processes_of(plane)}:
+        time.sleep(0.1)
+    held = {"kube-apiserver": known.ports.api_server, "kwok": known.ports.kubelet}
+    assert become_free([held[each] for each in programs if each in held], timeout_seconds=240)
 
 
 def cluster_uid(plane: Plane) -> str:
@@ -57,123 +88,42 @@ def node_names(plane: Plane) -> list[str]:
         return sorted(node["metadata"]["name"] for node in api.list_nodes())
 
 
-def test_a_second_up_changes_nothing(plane_factory: PlaneFactory) -> None:
-    plane = plane_factory("one")
-    first = plane.up(gpus=SMALL)
+@one_plane
+def test_a_second_up_changes_nothing(idle: Plane) -> None:
+    first = idle.up(gpus=SMALL)
     assert first.state == "running"
     assert [(group.name, group.nodes, group.ready) for group in first.node_groups] == [
         ("fake-cpu", 2, 2),
         ("fake-l4-24gb-1x", 1, 1),
     ]
-    assert plane.up() == first
+    assert idle.up() == first
 
 
-def test_changed_gpus_converge_the_nodes_of_a_running_plane(plane_factory: PlaneFactory) -> None:
-    plane = plane_factory("one")
-    pids = plane.up(gpus="l4-24gb:4x2").components
-    status = plane.up(gpus="l4-24gb:8x1,mi300x-192gb:8x1")
+@one_plane
+def test_changed_gpus_converge_the_nodes_of_a_running_plane(idle: Plane) -> None:
+    pids = idle.up(gpus="l4-24gb:4x2").components
+    status = idle.up(gpus="l4-24gb:8x1,mi300x-192gb:8x1")
     assert status.components == pids
-    assert node_names(plane) == ["cpu-0", "cpu-1", "l4-24gb-0", "mi300x-192gb-0"]
-    with plane.api() as api:
+    assert node_names(idle) == ["cpu-0", "cpu-1", "l4-24gb-0", "mi300x-192gb-0"]
+    with idle.api() as api:
         node = api.send("GET", "/api/v1/nodes/l4-24gb-0")
     assert node["status"]["allocatable"]["nvidia.com/gpu"] == "8"
     assert node["metadata"]["labels"]["nvidia.com/gpu.count"] == "8"
 
 
-def test_a_plane_whose_processes_were_all_killed_is_recovered_with_its_data(
-    plane_factory: PlaneFactory,
+@one_plane
+def test_a_plane_whose_processes_were_all_killed_is_recovered_with_its_data_on_free_ports(
+    running: Plane,
 ) -> None:
-    plane = plane_factory("one")
-    plane.up(gpus=SMALL)
-    uid = cluster_uid(plane)
-    kill_everything(plane)
-    assert plane.status().state == "stopped"
-    assert plane.up().state == "running"
-    assert cluster_uid(plane) == uid
-
-
-def test_a_crash_that_takes_every_file_about_processes_along_is_recovered_from(
-    plane_factory: PlaneFactory,
-) -> None:
-    plane = plane_factory("one")
-    plane.up(gpus=SMALL)
-    uid = cluster_uid(plane)
-    kill_everything(plane)
-    (plane.state_folder / "plane" / "settings.json").unlink()
-    (plane.state_folder / "lock").unlink()
-    assert plane.up().state == "running"
-    assert cluster_uid(plane) == uid
-
-
-def test_a_killed_program_is_started_again_with_all_that_rely_on_it(
-    plane_factory: PlaneFactory,
-) -> None:
-    plane = plane_factory("one")
-    plane.up(gpus="l4-24gb:8x1")
-    for program, restarted in {
-        "etcd": set(PROGRAMS),
-        "kube-apiserver": set(PROGRAMS) - {"etcd"},
-        "kube-controller-manager": {"kube-controller-manager"},
-        "kube-scheduler": {"kube-scheduler"},
-        "kwok": {"kwok"},
-    }.items():
-        before = pids_of(plane)
-        psutil.Process(before[program]).kill()
-        while len(processes_of(plane)) == len(PROGRAMS):
-            time.sleep(0.02)
-        broken = plane.status()
-        assert broken.state == "broken"
-        assert program in broken.trouble
-        assert plane.up().state == "running"
-        after = pids_of(plane)
-        assert {name for name in PROGRAMS if after[name] != before[name]} == restarted
-        with plane.api() as api:
-            create_pod(api, "default", pod(program))
-            wait_for_pod(api, "default", program, is_ready)
-
-
-def test_a_plane_whose_folder_was_deleted_is_found_and_replaced(
-    plane_factory: PlaneFactory,
-) -> None:
-    plane = plane_factory("one")
-    plane.up(gpus=SMALL)
-    uid, pids = cluster_uid(plane), pids_of(plane)
-    shutil.rmtree(plane.state_folder)
-    assert plane.up(gpus=SMALL).state == "running"
-    assert cluster_uid(plane) != uid
-    assert set(pids.values()).isdisjoint(pids_of(plane).values())
-    assert len(processes_of(plane)) == len(PROGRAMS)
-
-
-def test_down_ends_a_plane_whose_folder_was_deleted(plane_factory: PlaneFactory) -> None:
-    plane = plane_factory("one")
-    plane.up(gpus=SMALL)
-    shutil.rmtree(plane.state_folder)
-    assert plane.down() == list(PROGRAMS)
-    assert processes_of(plane) == []
-
-
-def test_data_that_no_program_starts_on_is_replaced(plane_factory: PlaneFactory) -> None:
-    plane = plane_factory("one")
-    plane.up(gpus=SMALL)
-    uid = cluster_uid(plane)
-    plane.down()
-    for file in (plane.state_folder / "plane" / "etcd").rglob("*"):
-        if file.is_file():
-            file.write_bytes(b"\xff" * 4096)
-    assert plane.up().state == "running"
-    assert cluster_uid(plane) != uid
-
-
-def test_ports_that_somebody_took_meanwhile_are_given_up(plane_factory: PlaneFactory) -> None:
-    plane = plane_factory("one")
-    old = httpx.URL(plane.up(gpus=SMALL).server)
-    plane.down()
+    uid, old = cluster_uid(running), httpx.URL(running.status().server)
+    kill(running, *PROGRAMS)
+    assert running.status().state == "stopped"
     assert old.port is not None
-    with listening_on(old.port):
-        status = plane.up()
+    with listening_on(old.port):  # somebody who took it meanwhile
+        status = running.up()
         assert status.state == "running"
         assert status.server != str(old)
+    assert cluster_uid(running) == uid
 
 
 @contextlib.contextmanager
@@ -182,24 +132,140 @@ def listening_on(port: int) -> Iterator[None]:
         yield
 
 
-def test_down_and_up_again_keep_the_cluster_and_purge_does_not(
-    plane_factory: PlaneFactory,
+@one_plane
+def test_a_crash_that_takes_every_file_about_processes_along_is_recovered_from(
+    running: Plane,
 ) -> None:
-    plane = plane_factory("one")
-    plane.up(gpus=SMALL)
-    uid = cluster_uid(plane)
-    assert plane.down() == list(PROGRAMS)
-    assert plane.down() == []
-    plane.up()
-    assert cluster_uid(plane) == uid
-    plane.down(purge=True)
-    left = {path.name for path in plane.state_folder.iterdir()}
+    uid = cluster_uid(running)
+    kill(running, *PROGRAMS)
+    (running.state_folder / "plane" / "settings.json").unlink()
+    (running.state_folder / "lock").unlink()
+    assert running.up().state == "running"
+    assert cluster_uid(running) == uid
+
+
+@one_plane
+def test_a_killed_program_is_started_again_with_all_that_rely_on_it(idle: Plane) -> None:
+    idle.up(gpus="l4-24gb:8x1")
+    for program, restarted in {
+        "etcd": set(PROGRAMS),
+        "kube-apiserver": set(PROGRAMS) - {"etcd"},
+        "kube-controller-manager": {"kube-controller-manager"},
+        "kube-scheduler": {"kube-scheduler"},
+        "kwok": {"kwok"},
+    }.items():
+        before = pids_of(idle)
+        kill(idle, program)
+        broken = idle.status()
+        assert broken.state == "broken"
+        assert program in broken.trouble
+        assert idle.up().state == "running"
+        after = pids_of(idle)
+        assert {name for name in PROGRAMS if after[name] != before[name]} == restarted
+        with idle.api() as api:
+            create_pod(api, "default", pod(program))
+            wait_for_pod(api, "default", program, is_ready)
+
+
+@one_plane
+def test_a_program_that_does_not_start_is_named_with_the_end_of_its_log(
+    running: Plane, tmp_path: Path
+) -> None:
+    stages = tmp_path / "stages.yaml"
+    stages.write_text("apiVersion: kwok.x-k8s.io/v1alpha1\nkind: Stage\nspec: {resourceRef: 1}\n")
+    with pytest.raises(LocalError) as caught:
+        running.up(stage_files=[stages])
+    text = str(caught.value)
+    assert text.startswith("kwok: ")
+    assert "resourceRef" in text
+    assert "kwok.log" in text
+    assert running.up(stage_files=[]).state == "running"
+
+
+@one_plane
+def test_a_plane_whose_folder_was_deleted_is_found_and_replaced(running: Plane) -> None:
+    uid, pids = cluster_uid(running), pids_of(running)
+    shutil.rmtree(running.state_folder)
+    assert running.up(gpus=SMALL).state == "running"
+    assert cluster_uid(running) != uid
+    assert set(pids.values()).isdisjoint(pids_of(running).values())
+    assert len(processes_of(running)) == len(PROGRAMS)
+
+
+@one_plane
+def test_data_that_no_program_starts_on_is_replaced(running: Plane) -> None:
+    uid = cluster_uid(running)
+    running.down()
+    for file in (running.state_folder / "plane" / "etcd").rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"\xff" * 4096)
+    assert running.up().state == "running"
+    assert cluster_uid(running) != uid
+
+
+@one_plane
+def test_down_and_up_again_keep_the_cluster(running: Plane) -> None:
+    uid = cluster_uid(running)
+    assert running.down() == list(PROGRAMS)
+    assert running.down() == []
+    running.up()
+    assert cluster_uid(running) == uid
+
+
+@one_plane
+def test_purge_does_not_keep_the_cluster_and_two_ups_at_once_make_one_new_one(
+    running: Plane,
+) -> None:
+    uid = cluster_uid(running)
+    running.down(purge=True)
+    left = {path.name for path in running.state_folder.iterdir()}
     assert left == {".gitignore", "lock"}
-    plane.up()
-    assert cluster_uid(plane) != uid
+    with ThreadPoolExecutor() as threads:
+        one, two = threads.map(lambda _: running.up(gpus=SMALL), range(2))
+    assert one == two
+    assert len(processes_of(running)) == len(PROGRAMS)
+    assert cluster_uid(running) != uid
 
 
-def test_two_planes_started_at_once_do_not_meet(plane_factory: PlaneFactory) -> None:
+@one_plane
+def test_down_ends_a_plane_whose_folder_was_deleted(running: Plane) -> None:
+    shutil.rmtree(running.state_folder)
+    assert running.down() == list(PROGRAMS)
+    assert processes_of(running) == []
+
+
+@one_plane
+def test_the_command_line_starts_shows_and_ends_a_plane(idle: Plane) -> None:
+    idle.down(purge=True)
+    state = idle.state_folder
+    assert modelfleet(state, "status").returncode == 3
+    missing = modelfleet(state, "env")
+    assert (missing.returncode, missing.stdout) == (3, "")
+    assert "modelfleet local up" in missing.stderr
+
+    up = modelfleet(state, "up", "--gpus", SMALL)
+    assert up.returncode == 0, up.stderr
+    status = modelfleet(state, "status", "--output", "json")
+    document = json.loads(status.stdout)
+    assert (status.returncode, document["state"]) == (0, "running")
+    assert all(document["components"].values())
+
+    exports = modelfleet(state, "env")
+    script = f"{exports.stdout}\nkubectl get nodes -o name && pulumi version && pulumi whoami -v"
+    reply = run(["/bin/sh", "-ec", script], {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"})
+    assert reply.returncode == 0, reply.stderr
+    assert "node/l4-24gb-0" in reply.stdout
+    assert "pulumi-state" in reply.stdout
+
+    down = modelfleet(state, "down", "--purge")
+    assert down.returncode == 0
+    assert "kube-apiserver" in down.stdout
+    assert modelfleet(state, "status").returncode == 3
+
+
+@one_plane
+def test_two_planes_started_at_once_do_not_meet(idle: Plane, plane_factory: PlaneFactory) -> None:
+    idle.down(purge=True)
     outer = plane_factory("project")
     inner = plane_factory("project/tests/other")  # one inside the other's folder, at that
     with ThreadPoolExecutor() as threads:
@@ -208,27 +274,6 @@ def test_two_planes_started_at_once_do_not_meet(plane_factory: PlaneFactory) -> 
     assert set(pids_of(outer).values()).isdisjoint(pids_of(inner).values())
     outer.down(purge=True)
     assert inner.status().state == "running"
-
-
-def test_two_ups_of_one_plane_at_once_make_one_plane(plane_factory: PlaneFactory) -> None:
-    plane = plane_factory("one")
-    with ThreadPoolExecutor() as threads:
-        one, two = threads.map(lambda _: plane.up(gpus=SMALL), range(2))
-    assert one == two
-    assert len(processes_of(plane)) == len(PROGRAMS)
-
-
-def test_a_program_that_does_not_start_is_named_with_the_end_of_its_log(
-    plane_factory: PlaneFactory, tmp_path: Path
-) -> None:
-    stages = tmp_path / "stages.yaml"
-    stages.write_text("apiVersion: kwok.x-k8s.io/v1alpha1\nkind: Stage\nspec: {resourceRef: 1}\n")
-    with pytest.raises(LocalError) as caught:
-        plane_factory("one").up(gpus=SMALL, stage_files=[stages])
-    text = str(caught.value)
-    assert text.startswith("kwok: ")
-    assert "resourceRef" in text
-    assert "kwok.log" in text
 
 
 def test_nobody_gets_in_without_a_token_or_with_an_unknown_one(plane: Plane) -> None:
@@ -286,7 +331,7 @@ def create_pod(api: Api, namespace: str, body: dict[str, Any]) -> None:
 
 
 def wait_for_pod(
-    api: Api, namespace: str, name: str, accepts: Callable[[Any], bool], *, seconds: float = 15
+    api: Api, namespace: str, name: str, accepts: Callable[[Any], bool], *, seconds: float = 240
 ) -> Any:
     deadline = time.monotonic() + seconds
     while True:
@@ -354,17 +399,35 @@ def test_a_pod_that_is_never_ready_runs_all_the_same(plane_api: Api, namespace: 
 
 
 def test_a_slow_pod_is_ready_after_a_while(plane_api: Api, namespace: str) -> None:
-    create_pod(plane_api, namespace, pod("p", behaviour="slow"))
-    status = wait_for_pod(plane_api, namespace, "p", has_containers)
-    assert not is_ready(status)
-    wait_for_pod(plane_api, namespace, "p", is_ready)
+    told = statuses(plane_api, namespace, pod("p", behaviour="slow"), until=is_ready)
+    assert any(has_containers(each) for each in told[:-1])
 
 
 def test_a_pod_that_dies_later_is_ready_first(plane_api: Api, namespace: str) -> None:
-    create_pod(plane_api, namespace, pod("p", behaviour="dies-later"))
-    wait_for_pod(plane_api, namespace, "p", is_ready)
-    status = wait_for_pod(plane_api, namespace, "p", lambda status: not is_ready(status))
-    assert status["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 1
+    told = statuses(plane_api, namespace, pod("p", behaviour="dies-later"), until=has_died)
+    assert any(is_ready(each) for each in told)
+    assert not is_ready(told[-1])
+    assert told[-1]["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 1
+
+
+def has_died(status: Any) -> bool:
+    return any("terminated" in each["lastState"] for each in status.get("containerStatuses", []))
+
+
+def statuses(
+    api: Api, namespace: str, body: dict[str, Any], *, until: Callable[[Any], bool]
+) -> list[Any]:
+    """Create a pod and return every status that it had, however short, up to the last."""
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    since = api.send("POST", path, json=body)["metadata"]["resourceVersion"]
+    asked = {"watch": "true", "resourceVersion": since, "timeoutSeconds": "240"}
+    told: list[Any] = []
+    with api._http.stream("GET", path, params=asked, timeout=240) as events:
+        for line in events.iter_lines():
+            told.append(json.loads(line)["object"]["status"])
+            if until(told[-1]):
+                return told
+    raise AssertionError(told)
 
 
 def test_every_behaviour_has_a_node_and_takes_nobody_who_does_not_ask(plane: Plane) -> None:
@@ -385,7 +448,7 @@ def run(
     command: list[str], environ: Mapping[str, str], *, check: bool = False
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, env=dict(environ), capture_output=True, text=True, check=check, timeout=120
+        command, env=dict(environ), capture_output=True, text=True, check=check, timeout=600
     )
 
 
@@ -393,33 +456,6 @@ def modelfleet(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     program = Path(sys.executable).with_name("modelfleet")
     environ = {**os.environ, "MODELFLEET_STATE": str(state)}
     return run([str(program), "local", *arguments], environ)
-
-
-def test_the_command_line_starts_shows_and_ends_a_plane(plane_factory: PlaneFactory) -> None:
-    state = plane_factory("one").state_folder
-    assert modelfleet(state, "status").returncode == 3
-    missing = modelfleet(state, "env")
-    assert (missing.returncode, missing.stdout) == (3, "")
-    assert "modelfleet local up" in missing.stderr
-
-    up = modelfleet(state, "up", "--gpus", SMALL)
-    assert up.returncode == 0, up.stderr
-    status = modelfleet(state, "status", "--output", "json")
-    document = json.loads(status.stdout)
-    assert (status.returncode, document["state"]) == (0, "running")
-    assert all(document["components"].values())
-
-    exports = modelfleet(state, "env")
-    script = f"{exports.stdout}\nkubectl get nodes -o name && pulumi version && pulumi whoami -v"
-    reply = run(["/bin/sh", "-ec", script], {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"})
-    assert reply.returncode == 0, reply.stderr
-    assert "node/l4-24gb-0" in reply.stdout
-    assert "pulumi-state" in reply.stdout
-
-    down = modelfleet(state, "down", "--purge")
-    assert down.returncode == 0
-    assert "kube-apiserver" in down.stdout
-    assert modelfleet(state, "status").returncode == 3
 
 
 def test_wrong_gpus_are_one_sentence_on_stderr(tmp_path: Path) -> None:
