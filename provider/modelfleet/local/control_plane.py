@@ -34,8 +34,8 @@ from modelfleet.local.progress import Progress
 from modelfleet.local.settings import Settings, become_free, free_ports
 from modelfleet.local.tools import Tools
 
-_START_SECONDS = 90.0
-_POLL_SECONDS = 0.05
+_START_SECONDS = 300.0
+_POLL_SECONDS = 0.2
 _PORT_SECONDS = 2.0
 _ATTEMPTS = 4  # as it is, on other ports, on fresh data, and once more for a port lost again
 
@@ -163,7 +163,7 @@ class ControlPlane:
 
     def _refusal(self, server: str) -> str:
         try:
-            with Api(self._folder, server=server, timeout_seconds=5) as api:
+            with Api(self._folder, server=server, timeout_seconds=30) as api:
                 return api.refusal()
         except LocalError as error:  # it has not made its certificate yet, or not all of it
             return str(error)

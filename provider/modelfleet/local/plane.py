@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from modelfleet.local.pods.materials import Materials
 
 _CPU_NODES = 2  # for what needs no GPU
-_NODES_READY_SECONDS = 60.0
+_NODES_READY_SECONDS = 300.0
 
 
 class Plane:
@@ -160,7 +160,7 @@ class Plane:
             return Status("broken", self.state_folder, pids, trouble=trouble)
         server = components.server_url(settings.ports)
         try:
-            with Api(self._folder, server=server, timeout_seconds=10) as api:
+            with Api(self._folder, server=server, timeout_seconds=30) as api:
                 groups = node_groups(api.list_nodes(), api.list_pods())
         except LocalError as error:
             return Status("broken", self.state_folder, pids, server=server, trouble=str(error))
