@@ -41,7 +41,7 @@ def parts_of(fleet: Fleet, *accounts: dict[str, Any], **settings: Any) -> Parts:
     return Parts.of(
         fleet,
         registry=Registry(fleet),
-        pages=Pages(),
+        pages=Pages(seconds=3600),  # of one moment, however long a test takes
         accounts=Accounts(form),
         settings=Settings(**{"account_rate": 1000, "address_rate": 1000, **settings}),
     )

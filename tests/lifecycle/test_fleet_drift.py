@@ -6,6 +6,7 @@ first read or the one after a refresh.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -59,11 +60,10 @@ async def read(fleet: Fleet, service: Desired) -> Found:
 
 async def read_when_seen(fleet: Fleet, service: Desired, word: str) -> Found:
     """Read until a change made elsewhere shows, which the watch has to deliver first."""
-    for _ in range(40):
-        found = await read(fleet, service)
-        if word in str(found.drift):
-            return found
-    raise AssertionError(f"{word} never showed: {found.drift}")
+    async with asyncio.timeout(240):
+        while word not in str((found := await read(fleet, service)).drift):
+            pass  # each read lets the watch catch up
+    return found
 
 
 async def test_a_service_that_nobody_touched_has_not_drifted(fleet: Fleet, namespace: str) -> None:
@@ -176,7 +176,7 @@ async def test_an_edit_is_told_by_field_and_by_whom_and_the_next_apply_puts_it_b
     drift: dict[str, str],
     live: dict[Any, Any],
 ) -> None:
-    inputs = declared(namespace)
+    inputs = {**declared(namespace), "wait": {"until": "accepted"}}
     service = desired(inputs)
     await fleet.apply(service)
     await in_thread(lambda: kubectl(*edit))
@@ -253,6 +253,12 @@ async def test_what_an_autoscaler_holds_is_told_and_not_taken_back(
         await fleet.apply(updated(service, hosted(namespace)))
 
 
+async def until_missing(fleet: Fleet, service: Desired) -> None:
+    async with asyncio.timeout(240):
+        while await fleet.drift(service) is not None:
+            pass  # each read lets the watch catch up
+
+
 @pytest.mark.parametrize("what", ["nothing was made", "its Deployment is gone"])
 async def test_a_service_is_gone_when_its_primary_object_is(
     fleet: Fleet, namespace: str, kubectl: Kubectl, what: str
@@ -261,10 +267,7 @@ async def test_a_service_is_gone_when_its_primary_object_is(
     if what == "its Deployment is gone":
         await fleet.apply(service)
         await in_thread(lambda: kubectl("delete", "deployment", "qwen"))
-        for _ in range(40):
-            if await fleet.drift(service) is None:
-                break
-    assert await fleet.drift(service) is None
+    await until_missing(fleet, service)
 
 
 async def test_a_service_that_is_being_deleted_is_gone(
@@ -275,10 +278,7 @@ async def test_a_service_that_is_being_deleted_is_gone(
     hold(plane_api, namespace)
     with pytest.raises(NotReadyError):
         await fleet.delete(service, timeout_seconds=0.1)
-    for _ in range(40):
-        if await fleet.drift(service) is None:
-            break
-    assert await fleet.drift(service) is None
+    await until_missing(fleet, service)
     (listed,) = await fleet.list(namespace=namespace)
     assert listed.status == "DELETING"
     let_go(plane_api, namespace)

@@ -21,7 +21,7 @@ from modelfleet.fleet import Desired, Fleet
 from modelfleet.service import Service
 
 STOPPED = {"replicas": 0, "secret_env": {"TOKEN": "hush-do-not-tell"}}
-NAMES = [f"svc-{number}" for number in range(12)]
+NAMES = [f"svc-{number}" for number in range(6)]
 
 
 @pytest_asyncio.fixture
