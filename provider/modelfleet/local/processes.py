@@ -16,6 +16,8 @@ from pathlib import Path
 
 import psutil
 
+_KILLED_SECONDS = 120  # for the kernel, on a machine that is busy, to take all back that they had
+
 # The shell goes away at once: the program gets init as its parent, and we get no zombie and no
 # child to wait for. `exec` in the background gives the program its own command line.
 _DETACH = 'cd "$1" && log="$2" && shift 2 && exec "$@" >>"$log" 2>&1 </dev/null &'
@@ -78,7 +80,7 @@ def end(ended: Sequence[psutil.Process], *, timeout_seconds: float = 10) -> None
     """
     _signal(ended, psutil.Process.terminate)
     _signal(_left_after(timeout_seconds, ended), psutil.Process.kill)
-    _left_after(timeout_seconds, ended)
+    _left_after(_KILLED_SECONDS, ended)
 
 
 def _signal(targets: Iterable[psutil.Process], send: Callable[[psutil.Process], None]) -> None:

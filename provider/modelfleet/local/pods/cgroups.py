@@ -11,7 +11,7 @@ from typing import Final
 
 _MOUNTS: Final = Path("/proc/self/mounts")
 _CPUSET: Final = ("cpuset.cpus", "cpuset.mems")
-_REMOVE_SECONDS: Final = 15.0
+_REMOVE_SECONDS: Final = 60.0
 
 
 def make(name: str) -> None:

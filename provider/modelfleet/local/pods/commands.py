@@ -10,7 +10,7 @@ from typing import Final
 
 from modelfleet.local.errors import LocalError
 
-_START_SECONDS: Final = 20.0
+_START_SECONDS: Final = 180.0  # on a machine that is busy, or slow
 
 
 def run(command: Sequence[str]) -> None:
