@@ -12,7 +12,7 @@ import httpx
 import openai
 import pytest
 
-from tests.gateway.running import Gateway, Stub, free_port
+from tests.gateway.running import NO_TLS, PATIENCE_SECONDS, Client, Gateway, Stub, free_port
 
 KEYS = {
     "all": "sk-everything-0000000001",
@@ -24,13 +24,17 @@ CREDENTIAL = "sk-of-the-upstream-00001"
 
 
 def spec_for(stub: Stub) -> dict[str, Any]:
-    """Access names for all that is tried; ``served-…`` is what the stub is asked for."""
+    """Access names for all that is tried; ``served-…`` is what the stub is asked for.
+
+    None gives up on what is slow but ``hasty``, which never gets an answer, and ``brisk``, which
+    gets the beginning of one.
+    """
 
     def target(name: str, **more: Any) -> dict[str, Any]:
         return {"base_url": stub.base_url, "model_name": f"served-{name}", **more}
 
     def route(name: str, *, policies: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-        given = {"num_retries": 1, "request_timeout": 2, **(policies or {})}
+        given = {"num_retries": 1, "request_timeout": PATIENCE_SECONDS, **(policies or {})}
         return {"targets": [target(name)], "policies": given, **more}
 
     guard = {"check_request": True, "check_response": True, "blocked_words": ["forbidden"]}
@@ -38,22 +42,24 @@ def spec_for(stub: Stub) -> dict[str, Any]:
         "routes": {
             "chat": route("chat"),
             "team/chat": route("team"),
-            "once": route("once", policies={"num_retries": 0, "request_timeout": 1}),
+            "once": route("once", policies={"num_retries": 0}),
+            "hasty": route("hasty", policies={"num_retries": 0, "request_timeout": 1}),
+            "brisk": route("brisk", policies={"num_retries": 0, "request_timeout": 5}),
             "backed": route("backed", policies={"num_retries": 2}, fallbacks=["once"]),
             "split": {
                 "targets": [target("a", weight=80), target("b", weight=20)],
-                "policies": {"num_retries": 1, "request_timeout": 2},
+                "policies": {"num_retries": 1, "request_timeout": PATIENCE_SECONDS},
             },
             "gone": {
                 "targets": [
                     {"base_url": f"http://127.0.0.1:{free_port()}/v1", "model_name": "gone"}
                 ],
-                "policies": {"num_retries": 2, "request_timeout": 2},
+                "policies": {"num_retries": 2, "request_timeout": PATIENCE_SECONDS},
             },
             "locked": {"targets": [target("locked", credential_name="upstream-key")]},
             "cached": route("cached", policies={"cache": True}),
             "guarded": route("guarded", policies={"ai_guardrail_config": guard}),
-            "narrow": route("narrow", policies={"concurrency_limit": 1, "request_timeout": 20}),
+            "narrow": route("narrow", policies={"concurrency_limit": 1}),
             "counted": route("counted", policies={"token_rate_limiter": {"tpd": 5}}),
             "vectors": route("vectors", model_type="text-embedding"),
             "order": route("order", model_type="rerank"),
@@ -98,15 +104,23 @@ def stub(running_stub: Stub) -> Stub:
 
 @pytest.fixture
 def client(gateway: Gateway) -> Iterator[openai.OpenAI]:
-    """OpenAI's own client, which is told to give up at the first error."""
-    with openai.OpenAI(
-        base_url=f"{gateway.url}/v1", api_key=KEYS["all"], max_retries=0, timeout=30
-    ) as client:
+    with openai_client(gateway, KEYS["all"]) as client:
         yield client
+
+
+def openai_client(gateway: Gateway, key: str) -> openai.OpenAI:
+    """OpenAI's own client, which is told to give up at the first error."""
+    return openai.OpenAI(
+        base_url=f"{gateway.url}/v1",
+        api_key=key,
+        max_retries=0,
+        timeout=PATIENCE_SECONDS,
+        http_client=openai.DefaultHttpxClient(verify=NO_TLS),
+    )
 
 
 @pytest.fixture
 def http(gateway: Gateway) -> Iterator[httpx.Client]:
     headers = {"authorization": f"Bearer {KEYS['all']}"}
-    with httpx.Client(base_url=gateway.url, headers=headers, timeout=30) as http:
+    with Client(base_url=gateway.url, headers=headers) as http:
         yield http

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -16,6 +18,7 @@ from typing import Any
 import httpx
 import psutil
 
+from modelfleet.gateway.app.redis_counters import ATTEMPT_SECONDS
 from modelfleet.gateway.configuration import CONFIGURATION_FILE, configuration_of
 from modelfleet.gateway.keys_file import KEYS_FILE, keys_file_of
 from modelfleet.gateway.litellm_config import LITELLM_FILE, litellm_config_of
@@ -28,8 +31,18 @@ from tests.litellm_environment import (
     write_files,
 )
 
-START_SECONDS = 120
+PATIENCE_SECONDS = 240
+"""How long what is sure to come may take; only where it does not come, somebody waits so long."""
+START_SECONDS = 600
+_REDIS = f"{PACKAGE}/redis_counters.py"
 Json = dict[str, Any]
+
+# Nothing is asked over TLS here, and to read what a machine trusts costs more than a request.
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+get = functools.partial(httpx.get, timeout=PATIENCE_SECONDS, verify=NO_TLS)
+post = functools.partial(httpx.post, timeout=PATIENCE_SECONDS, verify=NO_TLS)
+Client = functools.partial(httpx.Client, timeout=PATIENCE_SECONDS, verify=NO_TLS)
+"""Of httpx, each with a connection of its own, and with patience."""
 
 
 class Stub:
@@ -44,12 +57,16 @@ class Stub:
         assert self._process.stdout is not None
         found = json.loads(self._process.stdout.readline())
         self.base_url = f"http://127.0.0.1:{found['port']}/v1"
-        self._control = httpx.Client(base_url=f"http://127.0.0.1:{found['control_port']}")
+        self._control = Client(base_url=f"http://127.0.0.1:{found['control_port']}")
 
     def tell(self, *following: Json, model: str = "*", always: Json | None = None) -> None:
         """What the next calls of a served name are to do, one by one, and then always."""
         script = {"model": model, "next": list(following), "always": always}
         self._control.post("/script", json=script).raise_for_status()
+
+    def go_on(self) -> None:
+        """Have it go on where it was told to hold."""
+        self._control.post("/go_on", json={}).raise_for_status()
 
     def listen(self, accept: bool) -> None:
         self._control.post("/listening", json={"accept": accept}).raise_for_status()
@@ -74,7 +91,11 @@ class Stub:
 
 
 class Gateway:
-    """A running gateway; ``spec`` is that of a ModelProxy, without its name."""
+    """A running gateway; ``spec`` is that of a ModelProxy, without its name.
+
+    ``redis_attempt_seconds`` is how long it waits for a Redis that does not answer. One that has
+    ended is noticed at once.
+    """
 
     def __init__(
         self,
@@ -84,6 +105,7 @@ class Gateway:
         credentials: Mapping[int, str] | None = None,
         changed: Callable[[Json], Json] = lambda configuration: configuration,
         environment: Mapping[str, str] | None = None,
+        redis_attempt_seconds: float = ATTEMPT_SECONDS,
     ) -> None:
         self.spec = ModelProxySpec.model_validate({"model_proxy_name": "front", **spec})
         self._place = GatewayPlace(
@@ -97,6 +119,9 @@ class Gateway:
         self._place.state.mkdir(parents=True)
         configuration = changed(json.loads(configuration_of(self.spec)))
         app = {f"{PACKAGE}/{name}": text for name, text in sources().items()}
+        declared = f"ATTEMPT_SECONDS = {ATTEMPT_SECONDS}\n"
+        assert app[_REDIS].count(declared) == 1
+        app[_REDIS] = app[_REDIS].replace(declared, f"ATTEMPT_SECONDS = {redis_attempt_seconds}\n")
         files = {CONFIGURATION_FILE: json.dumps(configuration)}
         files[LITELLM_FILE] = litellm_config_of(self.spec)
         write_files(self._place.files, {**app, **files})
@@ -134,7 +159,7 @@ class Gateway:
     @property
     def is_ready(self) -> bool:
         try:
-            return httpx.get(f"{self.internal_url}/readyz").status_code == 200
+            return get(f"{self.internal_url}/readyz").status_code == 200
         except httpx.TransportError:
             return False
 
@@ -154,7 +179,7 @@ class Gateway:
 
     def record(self, request_id: str) -> Json:
         """The record of one request, which may come a moment after its reply."""
-        for _ in patiently(10):
+        for _ in patiently():
             for record in reversed(self.records):
                 if record["request_id"] == request_id:
                     return record
@@ -172,7 +197,7 @@ class Gateway:
         self.process.wait()
 
 
-def patiently(seconds: float) -> Iterator[int]:
+def patiently(seconds: float = PATIENCE_SECONDS) -> Iterator[int]:
     """Counts tries until the time is over, with a pause between them."""
     end = time.monotonic() + seconds
     for number in itertools.count():

@@ -15,13 +15,15 @@ Told over the control port (JSON in, JSON out), where nothing is ever slow or re
 
     POST /script     {"model": "*", "next": [BEHAVIOUR, ...], "always": BEHAVIOUR}
                      ``next`` are used up call by call, then ``always`` holds (null: well-behaved)
+    POST /go_on      what is held goes on, and nothing is held until the next script
     POST /listening  {"accept": false}    connections are refused, those open are closed
     GET  /calls      [{path, method, model, headers, body, at, status, finished, disconnected}]
     GET  /counts     {"total": 3, "by_model": {...}, "by_path": {...}, "open_connections": 1}
     POST /reset      forgets calls and scripts, listens again
 
 A BEHAVIOUR is any of: ``status`` and ``body`` (the reply instead of the usual one), ``headers``,
-``delay_seconds`` (before the first byte), ``event_delay_seconds``, ``text`` (what is answered),
+``delay_seconds`` (before the first byte), ``event_delay_seconds``, ``hold`` (no first byte before
+it is told to go on), ``hold_at_event`` n (no event n before that), ``text`` (what is answered),
 ``cut_at_event`` n (the connection closes in place of event n, counted from 0), ``error_at_event`` n
 (an error event there, then the end), ``stall_at_event`` n (a minute of silence there), ``close``
 (no reply at all), ``chunk_bytes`` (events are written in pieces of that size), ``usage`` (false:
@@ -57,6 +59,7 @@ class Stub:
         self.calls: list[Json] = []
         self.next: dict[str, collections.deque[Json]] = {}
         self.always: dict[str, Json] = {}
+        self.goes_on = asyncio.Event()
         self.writers: set[asyncio.StreamWriter] = set()
         self.server: asyncio.Server | None = None
         self.address = ("127.0.0.1", 0)
@@ -104,6 +107,8 @@ class Stub:
         status, refusal = self.refusal(request, path, model)
         try:
             await reply.pause(told.get("delay_seconds", 0))
+            if told.get("hold"):
+                await reply.hold(self.goes_on)
             if told.get("close"):
                 return False
             call["status"] = told.get("status", status)
@@ -145,7 +150,8 @@ class Stub:
         text = told.get("text", f"{self.name} answers")
         content = REPLIES[path](self, model, body, {**told, "text": text})
         if body.get("stream") and path in STREAMS:
-            return await reply.stream(STREAMS[path](content, body), told, headers)
+            events = STREAMS[path](content, body)
+            return await reply.stream(events, told, headers, goes_on=self.goes_on)
         await reply.whole(200, content, headers)
         return True
 
@@ -268,6 +274,11 @@ class Reply:
             if self.reader.at_eof() or self.writer.is_closing():
                 raise ConnectionResetError
 
+    async def hold(self, until: asyncio.Event) -> None:
+        """Waits for as long as it takes; ConnectionError as soon as the caller has gone."""
+        while not until.is_set():
+            await self.pause(0.02)
+
     async def whole(self, status: int, content: Json | bytes | str, headers: Json) -> None:
         kinds = {bytes: "application/octet-stream", str: "text/plain"}
         kind = kinds.get(type(content), "application/json")
@@ -276,7 +287,9 @@ class Reply:
         self.writer.write(data)
         await self.writer.drain()
 
-    async def stream(self, events: list[str], told: Json, headers: Json) -> bool:
+    async def stream(
+        self, events: list[str], told: Json, headers: Json, *, goes_on: asyncio.Event
+    ) -> bool:
         """Sends server-sent events; whether the connection may be used again."""
         self.head(
             200, {"content-type": "text/event-stream", "transfer-encoding": "chunked", **headers}
@@ -284,6 +297,8 @@ class Reply:
         for position, event in enumerate(events):
             stalls = told.get("stall_at_event") == position
             await self.pause(60 if stalls else told.get("event_delay_seconds", 0))
+            if told.get("hold_at_event") == position:
+                await self.hold(goes_on)
             if told.get("cut_at_event") == position:
                 # Not aborted: a reset would also take what the other side has yet to read.
                 self.writer.close()
@@ -468,14 +483,18 @@ class Control:
             stub.always.pop(name, None)
             if body.get("always") is not None:
                 stub.always[name] = body["always"]
+            stub.goes_on.clear()
+        elif path == "/go_on":
+            stub.goes_on.set()
         elif path == "/reset":
             stub.calls, stub.next, stub.always = [], {}, {}
+            stub.goes_on.set()
         if path in ("/reset", "/listening"):
             if not body.get("accept", True):
                 await stub.refuse()
             elif stub.server is None:
                 await stub.listen(*stub.address)
-        return {"ok": True} if path in ("/script", "/reset", "/listening") else None
+        return {"ok": True} if path in ("/script", "/go_on", "/reset", "/listening") else None
 
 
 async def run(options: argparse.Namespace) -> None:

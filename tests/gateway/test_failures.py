@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import json
+import socket
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import openai
 import pytest
 
 from tests.gateway.conftest import CREDENTIAL, KEYS
-from tests.gateway.running import Gateway, Stub, patiently
+from tests.gateway.running import PATIENCE_SECONDS, Gateway, Stub, patiently, post
 
 pytestmark = [pytest.mark.gateway, pytest.mark.xdist_group("gateway")]
 
@@ -104,21 +106,22 @@ def test_a_stream_that_fails_before_its_first_event_is_retried_and_then_an_error
         assert reply.headers["content-type"] == "application/json"
 
 
-# Slowly: what was received, and not yet read when a connection ends, is lost to the HTTP client.
-@pytest.mark.parametrize(
-    "broken",
-    [{"cut_at_event": 2, "event_delay_seconds": 0.5}, {"error_at_event": 2}],
-)
+# Only when the caller has what came before: what was received, and not yet read when a connection
+# ends, is lost to the HTTP client.
+@pytest.mark.parametrize("broken", [{"cut_at_event": 2}, {"error_at_event": 2}])
 @pytest.mark.parametrize("model", ["chat", "backed"])
 def test_a_stream_that_breaks_off_ends_with_a_clean_error(
     client: openai.OpenAI, gateway: Gateway, stub: Stub, broken: dict[str, Any], model: str
 ) -> None:
-    stub.tell(always=broken)
-    said = ""
+    stub.tell(always={**broken, "hold_at_event": 2})
+    said, lines = "", []
     with client.chat.completions.with_streaming_response.create(
         model=model, messages=MESSAGES, stream=True
     ) as reply:
-        lines = [line for line in reply.iter_lines() if line]
+        for line in filter(None, reply.iter_lines()):
+            lines.append(line)
+            if "stub" in line:
+                stub.go_on()
     for line in lines[:-1]:
         said += json.loads(line[6:])["choices"][0]["delta"].get("content") or ""
     assert said == "stub"
@@ -128,47 +131,58 @@ def test_a_stream_that_breaks_off_ends_with_a_clean_error(
     record = gateway.record(reply.headers["x-request-id"])
     assert (record["error_code"], record["is_estimated"]) == ("bad_gateway", True)
     assert record["completion_tokens"] == 2
+    stub.tell(always={**broken, "hold_at_event": 2})
     with pytest.raises(openai.APIError, match="broke off"):
-        list(client.chat.completions.create(model=model, messages=MESSAGES, stream=True))
+        for chunk in client.chat.completions.create(model=model, messages=MESSAGES, stream=True):
+            if chunk.choices[0].delta.content:
+                stub.go_on()
 
 
 @pytest.mark.parametrize("broken", [{"cut_at_event": 2}, {"error_at_event": 2}])
 def test_a_stream_of_responses_that_breaks_off_ends_with_a_clean_error(
     client: openai.OpenAI, stub: Stub, broken: dict[str, Any]
 ) -> None:
-    stub.tell(always=broken)
+    stub.tell(always={**broken, "hold_at_event": 2})
     with pytest.raises(openai.APIError, match="broke off"):
-        list(client.responses.create(model="chat", input="x", stream=True))
+        for event in client.responses.create(model="chat", input="x", stream=True):
+            if event.type == "response.output_text.delta":
+                stub.go_on()
 
 
 @pytest.mark.parametrize("is_stream", [False, True])
 def test_an_upstream_that_is_too_slow_is_given_up(
     http: httpx.Client, stub: Stub, is_stream: bool
 ) -> None:
-    stub.tell(always={"delay_seconds": 30})
-    started = time.monotonic()
-    reply = ask(http, "once", stream=is_stream)
-    assert time.monotonic() - started < 10
-    assert code_of(reply) == (504, "upstream_timeout")
-    assert reply.json()["error"]["message"] == "`once` did not answer within 1 s."
-    assert stub.models_called == ["served-once"]
-    assert any(stub.calls[0]["disconnected"] for _ in patiently(5))
+    stub.tell(always={"hold": True})
+    replies = []
+    for _ in patiently():  # where a machine is slow, time may be over before the upstream is asked
+        replies.append(ask(http, "hasty", stream=is_stream))
+        assert code_of(replies[-1]) == (504, "upstream_timeout")
+        assert replies[-1].json()["error"]["message"] == "`hasty` did not answer within 1 s."
+        if stub.calls:
+            break
+    assert set(stub.models_called) == {"served-hasty"}
+    assert len(stub.calls) <= len(replies)
+    assert any(stub.calls[0]["disconnected"] for _ in patiently())
 
 
 def test_a_stream_that_stalls_ends_with_a_timeout(http: httpx.Client, stub: Stub) -> None:
-    stub.tell(always={"event_delay_seconds": 0.2, "stall_at_event": 2})
-    reply = ask(http, "once", stream=True)
+    stub.tell(always={"hold_at_event": 2})
+    for _ in patiently():  # where a machine is slow, it may not even begin in time
+        reply = ask(http, "brisk", stream=True)
+        if reply.status_code != 504:
+            break
     assert reply.status_code == 200
     last = json.loads(reply.text.strip().split("\n\n")[-1][6:])
     assert last["error"]["code"] == "upstream_timeout"
 
 
-def test_an_upstream_that_cannot_be_reached_is_one_clear_error_and_fast(
+def test_an_upstream_that_cannot_be_reached_is_one_clear_error_long_before_its_timeout(
     http: httpx.Client, gateway: Gateway
 ) -> None:
     started = time.monotonic()
     reply = ask(http, "gone")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < PATIENCE_SECONDS / 2
     assert code_of(reply) == (503, "service_unavailable")
     message = reply.json()["error"]["message"]
     assert message == "No upstream of `gone` can be reached at the moment."
@@ -261,35 +275,40 @@ def test_an_upstream_is_called_with_its_key_which_can_change(
     assert key_sent() == f"Bearer {CREDENTIAL}"
     gateway.write_secret("credentials/0", "sk-another-one-000001")
     try:
-        assert any(key_sent() == "Bearer sk-another-one-000001" for _ in patiently(2))
+        assert any(key_sent() == "Bearer sk-another-one-000001" for _ in patiently())
     finally:
         gateway.write_secret("credentials/0", CREDENTIAL)
-    assert any(key_sent() == f"Bearer {CREDENTIAL}" for _ in patiently(2))
+    assert any(key_sent() == f"Bearer {CREDENTIAL}" for _ in patiently())
 
 
 def test_a_caller_that_goes_away_frees_the_upstream_and_is_metered_by_estimate(
     gateway: Gateway, http: httpx.Client, stub: Stub
 ) -> None:
-    stub.tell(always={"event_delay_seconds": 0.3, "text": "word " * 50})
+    stub.tell(always={"event_delay_seconds": 0.1, "text": "word " * 5_000})
     body = {"model": "chat", "messages": MESSAGES, "stream": True}
     with http.stream("POST", "/v1/chat/completions", json=body) as reply:
         for _ in itertools.islice(reply.iter_lines(), 4):
             pass
     record = gateway.record(reply.headers["x-request-id"])
     assert (record["status"], record["is_estimated"]) == (499, True)
-    assert 1 <= record["completion_tokens"] < 50
-    assert any(stub.calls[0]["disconnected"] for _ in patiently(5))
+    assert 1 <= record["completion_tokens"] < 5_000
+    assert any(stub.calls[0]["disconnected"] for _ in patiently())
 
 
 def test_a_caller_that_does_not_wait_for_a_whole_reply_frees_the_upstream(
-    http: httpx.Client, stub: Stub
+    gateway: Gateway, http: httpx.Client, stub: Stub
 ) -> None:
-    stub.tell(always={"delay_seconds": 20})
-    with pytest.raises(httpx.ReadTimeout):
-        http.post("/v1/chat/completions", json={"model": "narrow", "messages": MESSAGES}, timeout=1)
-    assert any(stub.calls[0]["disconnected"] for _ in patiently(5))
+    stub.tell(always={"hold": True})
+    address = urlsplit(gateway.url)
+    body = json.dumps({"model": "narrow", "messages": MESSAGES})
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: {len(body)}\r\n"
+    key = f"authorization: Bearer {KEYS['all']}\r\n\r\n"
+    with socket.create_connection((address.hostname, address.port)) as caller:
+        caller.sendall((head + key + body).encode())
+        assert any(stub.calls for _ in patiently())
+    assert any(stub.calls[0]["disconnected"] for _ in patiently())
     stub.reset()
-    assert any(ask(http, "narrow").status_code == 200 for _ in patiently(5))
+    assert any(ask(http, "narrow").status_code == 200 for _ in patiently())
 
 
 def test_a_cached_reply_is_marked_and_kept_from_keys_with_other_rights(
@@ -298,7 +317,7 @@ def test_a_cached_reply_is_marked_and_kept_from_keys_with_other_rights(
     for is_stream in (False, True):
         stub.reset()
         first, again = (ask(http, "cached", stream=is_stream) for _ in range(2))
-        other = httpx.post(
+        other = post(
             f"{gateway.url}/v1/chat/completions",
             headers={"authorization": f"Bearer {KEYS['team']}"},
             json={"model": "cached", "messages": MESSAGES, "stream": is_stream},
@@ -317,7 +336,7 @@ def test_a_cached_reply_is_for_requests_that_are_equal_in_all(
     stub.tell(model="served-cached", always={"text": "as the template has it"})
     asked: dict[str, Any] = {"messages": [{"role": "user", "content": "who is it?"}]}
     template = {"chat_template": "Say so.", "guided_json": {}, "top_k": 1}
-    for _ in patiently(10):
+    for _ in patiently():
         if ask(http, "cached", **asked, **template).headers.get("x-modelfleet-cache"):
             break
     stub.tell(model="served-cached", always={"text": "as it is"})
@@ -344,12 +363,13 @@ def test_a_guardrail_keeps_back_what_a_model_must_not_say(
 
 
 def test_no_more_than_declared_are_under_way(http: httpx.Client, stub: Stub) -> None:
-    stub.tell(always={"event_delay_seconds": 0.5})
+    stub.tell(always={"hold_at_event": 1})
     body = {"model": "narrow", "messages": MESSAGES, "stream": True}
     with http.stream("POST", "/v1/chat/completions", json=body) as first:
         second = ask(http, "narrow")
         assert code_of(second) == (429, "model_rate_limit_exceeded")
         assert second.headers["retry-after"] == "1"
+        stub.go_on()
         first.read()
     stub.reset()
     assert ask(http, "narrow").status_code == 200
@@ -363,9 +383,14 @@ def test_limits_count_requests_and_tokens(http: httpx.Client, gateway: Gateway) 
     headers = {"authorization": f"Bearer {KEYS['few']}"}
     body = {"model": "chat", "messages": MESSAGES}
     url = f"{gateway.url}/v1/chat/completions"
-    statuses = [httpx.post(url, headers=headers, json=body).status_code for _ in range(4)]
-    # A minute may begin in between.
-    assert statuses in ([200, 200, 429, 429], [200, 200, 200, 429], [200] * 4)
+    while True:
+        minute = time.time() // 60
+        statuses = [post(url, headers=headers, json=body).status_code for _ in range(4)]
+        if time.time() // 60 == minute:
+            break
+        # The next minute that begins is whole, and nothing is used of it.
+        time.sleep(60 - time.time() % 60)
+    assert statuses == [200, 200, 429, 429]
 
 
 def test_nothing_of_keys_and_content_is_ever_printed(

@@ -9,7 +9,7 @@ import httpx
 import openai
 import pytest
 
-from tests.gateway.running import Gateway, Stub
+from tests.gateway.running import Gateway, Stub, patiently
 
 pytestmark = [pytest.mark.gateway, pytest.mark.xdist_group("gateway")]
 
@@ -94,14 +94,15 @@ def test_tokens_are_counted_also_where_the_upstream_does_not_say(
 
 
 def test_a_stream_comes_event_by_event(client: openai.OpenAI, stub: Stub) -> None:
-    stub.tell(always={"event_delay_seconds": 0.4})
+    stub.tell(always={"hold_at_event": 2})
     chunks = iter(client.chat.completions.create(model="chat", messages=ASKED, stream=True))
     next(chunks)
     # Of five events the stub has the last three still to come.
     assert len(stub.calls) == 1
     assert stub.calls[0]["finished"] is False
+    stub.go_on()
     assert list(chunks)
-    assert stub.calls[0]["finished"] is True
+    assert any(stub.calls[0]["finished"] for _ in patiently())
 
 
 def test_events_in_pieces_arrive_whole(client: openai.OpenAI, stub: Stub) -> None:
@@ -163,22 +164,27 @@ def test_json_mode_passes_through(client: openai.OpenAI, stub: Stub) -> None:
 def test_completions(client: openai.OpenAI, gateway: Gateway) -> None:
     answer = client.completions.create(model="chat", prompt="one two")
     assert (answer.model, answer.choices[0].text) == ("chat", "stub answers")
-    chunks = list(client.completions.create(model="chat", prompt="one two", stream=True))
+    create = client.completions.with_raw_response.create
+    reply = create(model="chat", prompt="one two", stream=True)
+    chunks = list(reply.parse())
     assert "".join(chunk.choices[0].text or "" for chunk in chunks).split() == ["stub", "answers"]
     assert {chunk.model for chunk in chunks} == {"chat"}
-    assert gateway.records[-1]["total_tokens"] == 4
+    assert gateway.record(reply.headers["x-request-id"])["total_tokens"] == 4
 
 
 def test_responses(client: openai.OpenAI, gateway: Gateway, stub: Stub) -> None:
-    answer = client.responses.create(model="chat", input="one two", metadata={"order": "7"})
+    create = client.responses.with_raw_response.create
+    reply = create(model="chat", input="one two", metadata={"order": "7"})
+    answer = reply.parse()
     assert (answer.model, answer.output_text) == ("chat", "stub answers")
-    assert gateway.records[-1]["total_tokens"] == 4
+    assert gateway.record(reply.headers["x-request-id"])["total_tokens"] == 4
     assert stub.calls[0]["body"]["metadata"] == {"order": "7"}
-    events = list(client.responses.create(model="chat", input="one two", stream=True))
+    streamed = create(model="chat", input="one two", stream=True)
+    events = list(streamed.parse())
     last = events[-1]
     assert last.type == "response.completed"
     assert (last.response.model, last.response.output_text) == ("chat", "stub answers")
-    assert gateway.records[-1]["total_tokens"] == 4
+    assert gateway.record(streamed.headers["x-request-id"])["total_tokens"] == 4
 
 
 def test_events_of_responses_are_typed_as_the_protocol_has_it(http: httpx.Client) -> None:
@@ -191,18 +197,20 @@ def test_events_of_responses_are_typed_as_the_protocol_has_it(http: httpx.Client
 
 
 def test_embeddings(client: openai.OpenAI, gateway: Gateway, stub: Stub) -> None:
-    answer = client.embeddings.create(model="vectors", input=["one", "two three"], dimensions=3)
+    create = client.embeddings.with_raw_response.create
+    reply = create(model="vectors", input=["one", "two three"], dimensions=3)
+    answer = reply.parse()
     assert answer.model == "vectors"
     assert [each.embedding[0] for each in answer.data] == [3.0, 9.0]
     assert stub.calls[0]["body"]["dimensions"] == 3
-    assert gateway.records[-1]["prompt_tokens"] == 3
+    assert gateway.record(reply.headers["x-request-id"])["prompt_tokens"] == 3
 
 
 def test_reranking(http: httpx.Client, gateway: Gateway) -> None:
     body = {"model": "order", "query": "one", "documents": ["two", "three"], "top_n": 1}
-    answer = http.post("/v1/rerank", json=body).json()
-    assert [each["index"] for each in answer["results"]] == [0]
-    assert gateway.records[-1]["prompt_tokens"] == 3
+    reply = http.post("/v1/rerank", json=body)
+    assert [each["index"] for each in reply.json()["results"]] == [0]
+    assert gateway.record(reply.headers["x-request-id"])["prompt_tokens"] == 3
 
 
 def test_audio_comes_in_and_goes_out(client: openai.OpenAI, stub: Stub) -> None:
