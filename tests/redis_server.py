@@ -27,7 +27,7 @@ from modelfleet.local.images.description import described_images
 from modelfleet.local.progress import Progress
 from modelfleet.local.whole import Work, made_whole
 
-_START_SECONDS = 30
+_START_SECONDS = 240
 
 
 @functools.cache

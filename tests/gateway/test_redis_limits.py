@@ -17,6 +17,7 @@ import pytest
 import redis
 import trustme
 
+from modelfleet.gateway.app import redis_counters
 from modelfleet.gateway.app.limits import Limiter, Scope, limiter_of
 from modelfleet.gateway.app.redis_counters import ATTEMPT_SECONDS, RedisCounters, redis_client
 from modelfleet.gateway.app.refusal import Refusal
@@ -29,6 +30,35 @@ AWAY = "Limits cannot be checked at the moment. Try again in 1 s."
 pytestmark = pytest.mark.xdist_group("redis")
 
 _Result = TypeVar("_Result")
+
+
+Pace = Callable[[float], None]
+"""Told by what factor longer a Redis that does not answer is waited for than in service."""
+
+
+@pytest.fixture(autouse=True)
+def pace(monkeypatch: pytest.MonkeyPatch) -> Pace:
+    """Where a machine is slow its Redis is not away, unless a test is about one that is silent."""
+
+    def take(factor: float) -> None:
+        monkeypatch.setattr(redis_counters, "ATTEMPT_SECONDS", factor * ATTEMPT_SECONDS)
+
+    take(1_000)
+    return take
+
+
+async def at_some_pace(pace: Pace, attempt: Callable[[float], Awaitable[None]]) -> None:
+    """Have ``attempt`` pass at the pace of service, or where the machine cannot, at a slower one.
+
+    It is told the factor, and does everything else by so much longer.
+    """
+    *tried, slowest = 1, 2, 4, 8, 16
+    for factor in tried:
+        pace(factor)
+        with contextlib.suppress(AssertionError):
+            return await attempt(factor)
+    pace(slowest)
+    return await attempt(slowest)
 
 
 @pytest.fixture(scope="module")
@@ -388,14 +418,19 @@ class Relay:
 
 
 async def test_connections_that_lead_nowhere_cost_one_attempt(
-    shared: RedisServer, proxy: str
+    shared: RedisServer, proxy: str, pace: Pace
 ) -> None:
     scopes = [Scope("key:a", {"rpm": 10**6})]
-    async with Relay(shared) as relay, limiters(relay, proxy) as (limiter,):
-        assert admitted(await asyncio.gather(*(limiter.admit(scopes) for _ in range(100)))) == 100
-        relay.go_deaf()
-        assert admitted(await asyncio.gather(*(limiter.admit(scopes) for _ in range(100)))) == 100
-        assert not limiter.is_away
+
+    async def attempt(_: float) -> None:
+        async with Relay(shared) as relay, limiters(relay, proxy) as (limiter,):
+            for _ in range(2):
+                asked = (limiter.admit(scopes) for _ in range(100))
+                assert admitted(await asyncio.gather(*asked)) == 100
+                assert not limiter.is_away
+                relay.go_deaf()
+
+    await at_some_pace(pace, attempt)
 
 
 async def test_connections_to_what_is_a_replica_now_are_given_up_for_new_ones(
@@ -441,8 +476,9 @@ async def test_redis_is_spoken_to_over_tls_by_whom_it_can_prove_to_be(
 
 
 async def test_requests_are_refused_at_once_while_redis_is_away(
-    shared: RedisServer, proxy: str, caplog: pytest.LogCaptureFixture
+    shared: RedisServer, proxy: str, pace: Pace, caplog: pytest.LogCaptureFixture
 ) -> None:
+    pace(1)
     clock = Clock()
     scopes = [Scope("key:a", {"rpm": 100, "tpm": 100})]
     async with Silent(shared) as silent, limiters(silent, proxy, clock=clock) as (limiter,):
@@ -460,8 +496,9 @@ async def test_requests_are_refused_at_once_while_redis_is_away(
 
 
 async def test_a_crowd_that_finds_redis_away_asks_it_no_more_than_its_turns(
-    shared: RedisServer, proxy: str
+    shared: RedisServer, proxy: str, pace: Pace
 ) -> None:
+    pace(1)
     scopes = [Scope("key:a", {"rpm": 100})]
     async with Silent(shared) as silent, limiters(silent, proxy) as (limiter,):
         refusals = await asyncio.gather(*(limiter.admit(scopes) for _ in range(1_000)))
@@ -559,36 +596,40 @@ async def test_tokens_count_even_when_who_settles_them_is_cancelled(
 @pytest.mark.parametrize("held_up_seconds", [0.4, ATTEMPT_SECONDS + 0.005])
 @pytest.mark.parametrize("turns", range(2, 24, 4))
 async def test_a_process_that_is_held_up_does_not_take_redis_for_away_nor_count_twice(
-    shared: RedisServer, proxy: str, turns: int, held_up_seconds: float
+    shared: RedisServer, proxy: str, pace: Pace, turns: int, held_up_seconds: float
 ) -> None:
     scopes = [Scope("key:a", {"rpm": 10**6})]
 
-    async def attempt() -> int:
+    async def attempt(factor: float) -> int:
         async with limiters(shared, f"{proxy}-{uuid.uuid4()}") as (limiter,):
             task = asyncio.create_task(limiter.admission(scopes))
             for _ in range(turns):
                 await asyncio.sleep(0)
-            time.sleep(held_up_seconds)  # noqa: ASYNC251 - nothing else runs meanwhile: that is the case
+            time.sleep(factor * held_up_seconds)  # noqa: ASYNC251 - nothing else runs meanwhile: that is the case
             assert (await task).refusal is None
             assert not limiter.is_away
             return int((await limiter.admission(scopes)).headers["x-ratelimit-remaining-requests"])
 
-    assert await in_one_window(shared, 60, attempt) == 10**6 - 2
+    async def passes(factor: float) -> None:
+        held_up = functools.partial(attempt, factor)
+        assert await in_one_window(shared, 60, held_up) == 10**6 - 2
+
+    await at_some_pace(pace, passes)
 
 
 async def test_a_process_with_more_to_do_than_it_can_counts_each_request_once(
-    shared: RedisServer, proxy: str
+    shared: RedisServer, proxy: str, pace: Pace
 ) -> None:
     scopes = [Scope("key:a", {"rpm": 10**6})]
 
-    async def keep_busy() -> None:
+    async def keep_busy(factor: float) -> None:
         while True:
-            time.sleep(0.02)  # noqa: ASYNC251 - work that leaves nobody else to run
+            time.sleep(factor * 0.02)  # noqa: ASYNC251 - work that leaves nobody else to run
             await asyncio.sleep(0)
 
-    async def attempt() -> int:
+    async def attempt(factor: float) -> int:
         async with limiters(shared, f"{proxy}-{uuid.uuid4()}") as (limiter,):
-            busy = [asyncio.create_task(keep_busy()) for _ in range(5)]
+            busy = [asyncio.create_task(keep_busy(factor)) for _ in range(5)]
             asked = [limiter.admission(scopes) for _ in range(20)]
             answers = await asyncio.gather(*asked)
             for task in busy:
@@ -597,7 +638,11 @@ async def test_a_process_with_more_to_do_than_it_can_counts_each_request_once(
             left = (each.headers["x-ratelimit-remaining-requests"] for each in answers)
             return min(map(int, left))
 
-    assert await in_one_window(shared, 60, attempt) == 10**6 - 20
+    async def passes(factor: float) -> None:
+        while_busy = functools.partial(attempt, factor)
+        assert await in_one_window(shared, 60, while_busy) == 10**6 - 20
+
+    await at_some_pace(pace, passes)
 
 
 async def test_requests_that_are_cancelled_leave_no_answer_to_others(
