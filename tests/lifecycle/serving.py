@@ -17,6 +17,7 @@ from modelfleet.cluster.diagnosis import diagnose
 from modelfleet.cluster.live import LiveServices
 from modelfleet.cluster.objects import Object
 from modelfleet.cluster.readiness import Code, Outcome, Until, Waiting, readiness
+from modelfleet.local.api import Api
 from modelfleet.local.stages import node_selector
 
 BEHAVIOUR = "modelfleet.test/behaviour"
@@ -75,6 +76,22 @@ def serving(
     )
 
 
+def add_h100_node(api: Api, name: str, *, pool: str) -> Object:
+    """Add a node like the first H100 node that only pods with ``in_pool`` select."""
+    nodes = api.send("GET", "/api/v1/nodes")["items"]
+    like = next(node for node in nodes if node["metadata"]["name"].startswith("h100"))
+    metadata = {key: like["metadata"][key] for key in ("labels", "annotations")} | {"name": name}
+    metadata["labels"] = {**metadata["labels"], **in_pool(pool)}
+    node = {"metadata": metadata, "spec": {"taints": like["spec"]["taints"]}}
+    node["status"] = {key: like["status"][key] for key in ("capacity", "allocatable")}
+    return api.send("POST", "/api/v1/nodes", json=node)
+
+
+def in_pool(pool: str) -> dict[str, str]:
+    """Return what selects the nodes of a pool."""
+    return {"modelfleet.test/pool": pool}
+
+
 class Progress:
     """Collects the reasons of a wait; a test can wait for one of them to be given."""
 
@@ -99,7 +116,8 @@ class Cluster:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.live = LiveServices(client)
+        # A server that was killed comes back when the machine has had the time to start it.
+        self.live = LiveServices(client, unreachable_seconds=1_800)
 
     async def apply(self, obj: Object) -> Object:
         """Apply and return the live object."""
@@ -110,7 +128,7 @@ class Cluster:
         applied: Object,
         *,
         until: Until = "available",
-        timeout_seconds: float = 30.0,
+        timeout_seconds: float = 240.0,
         on_progress: Callable[[Waiting], None] | None = None,
     ) -> Outcome:
         """Wait, and have a failure diagnosed."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from serving import Cluster, Progress, cluster, serving
+from serving import Cluster, Progress, add_h100_node, cluster, in_pool, serving
 
 from modelfleet.cluster.objects import DEPLOYMENT, Object, Ref
 from modelfleet.cluster.readiness import Code, Failed, Outcome, Ready, Waiting
@@ -28,19 +28,8 @@ async def here(kubeconfig: Path) -> AsyncIterator[Cluster]:
 @pytest.fixture
 def add_node(plane_api: Api, namespace: str) -> Iterator[Callable[[], Object]]:
     """Add a node like the first H100 node that only pods of this test select."""
-    nodes = plane_api.send("GET", "/api/v1/nodes")["items"]
-    like = next(node for node in nodes if node["metadata"]["name"].startswith("h100"))
     name = f"late-{namespace}"
-
-    def add() -> Object:
-        kept = ("labels", "annotations")
-        metadata = {key: like["metadata"][key] for key in kept} | {"name": name}
-        metadata["labels"] = {**metadata["labels"], "modelfleet.test/pool": namespace}
-        node = {"metadata": metadata, "spec": {"taints": like["spec"]["taints"]}}
-        node["status"] = {key: like["status"][key] for key in ("capacity", "allocatable")}
-        return plane_api.send("POST", "/api/v1/nodes", json=node)
-
-    yield add
+    yield lambda: add_h100_node(plane_api, name, pool=namespace)
     if any(
         node["metadata"]["name"] == name for node in plane_api.send("GET", "/api/v1/nodes")["items"]
     ):
@@ -93,7 +82,7 @@ async def test_a_pod_without_a_node_waits_and_a_node_that_comes_makes_it_ready(
     here: Cluster, namespace: str, add_node: Callable[[], Object]
 ) -> None:
     progress = Progress()
-    applied = await here.apply(serving(namespace, selector={"modelfleet.test/pool": namespace}))
+    applied = await here.apply(serving(namespace, selector=in_pool(namespace)))
     wait = asyncio.ensure_future(here.until(applied, on_progress=progress))
     await progress.tells(Code.UNSCHEDULABLE)
     assert not wait.done()
@@ -207,5 +196,5 @@ async def test_a_deleted_service_is_gone_when_its_pods_are(here: Cluster, namesp
     applied = await here.apply(serving(namespace, replicas=2))
     await here.until(applied)
     await here.client.delete(Ref(DEPLOYMENT, namespace, "qwen"))
-    assert await here.live.until_gone(applied, timeout_seconds=30) is None
+    assert await here.live.until_gone(applied, timeout_seconds=240) is None
     assert await here.client.get(Ref(DEPLOYMENT, namespace, "qwen")) is None

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from rights import least_kubeconfig
-from serving import Cluster, Progress, cluster, serving
+from serving import Cluster, Progress, add_h100_node, cluster, in_pool, serving
 from writing import MANAGER, config_map, owned
 
 from conftest import PlaneFactory
@@ -41,7 +41,7 @@ async def test_forty_services_become_ready_on_one_list_and_one_watch_per_kind(
 ) -> None:
     wanted = [serving(namespace, f"s{index}", behaviour="slow") for index in range(40)]
     applied = await apply_all(here.client, wanted)
-    outcomes = await asyncio.gather(*(here.until(each, timeout_seconds=60) for each in applied))
+    outcomes = await asyncio.gather(*(here.until(each, timeout_seconds=600) for each in applied))
     assert set(outcomes) == {Ready()}
     asked = here.client.requests
     for plural in ("deployments", "pods"):
@@ -101,7 +101,7 @@ async def test_what_it_may_not_list_is_an_error_that_says_what_to_grant(
     await client.aclose()
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(1800)
 async def test_an_api_server_that_dies_and_comes_back_costs_nothing_but_time(
     plane_factory: PlaneFactory, tmp_path: Path
 ) -> None:
@@ -110,18 +110,20 @@ async def test_an_api_server_that_dies_and_comes_back_costs_nothing_but_time(
     with plane.api() as api:
         kubeconfig = least_kubeconfig(plane, api, tmp_path, user="client-under-test")
     async with cluster(kubeconfig) as here:
-        slow = await here.apply(serving("default", "slow", behaviour="slow"))
+        late = await here.apply(serving("default", "late", selector=in_pool("late")))
         goes = await here.apply(serving("default", "goes", behaviour="creating"))
         starts, stays = Progress(), Progress()
-        ready = asyncio.ensure_future(here.until(slow, timeout_seconds=120, on_progress=starts))
-        lost = asyncio.ensure_future(here.until(goes, timeout_seconds=120, on_progress=stays))
-        gone = asyncio.ensure_future(here.live.until_gone(goes, timeout_seconds=120))
-        await asyncio.gather(starts.tells(Code.PROBE_FAILING), stays.tells(Code.STARTING))
+        ready = asyncio.ensure_future(here.until(late, timeout_seconds=1_200, on_progress=starts))
+        lost = asyncio.ensure_future(here.until(goes, timeout_seconds=1_200, on_progress=stays))
+        gone = asyncio.ensure_future(here.live.until_gone(goes, timeout_seconds=1_200))
+        await asyncio.gather(starts.tells(Code.UNSCHEDULABLE), stays.tells(Code.STARTING))
         os.kill(plane.status().components["kube-apiserver"], signal.SIGKILL)
         await asyncio.sleep(1)
         assert not ready.done()
         await asyncio.to_thread(plane.up)
         await here.client.delete(Ref(DEPLOYMENT, "default", "goes"))
+        with plane.api() as api:
+            add_h100_node(api, "late", pool="late")
         assert isinstance(await ready, Ready)
         assert await gone is None
         assert (await lost).reasons[0].code == Code.MISSING

@@ -33,7 +33,7 @@ from modelfleet.cluster.slim import (
     whole,
     with_shared_texts,
 )
-from modelfleet.cluster.watch import SETTLE_SECONDS, SharedWatch
+from modelfleet.cluster.watch import SETTLE_SECONDS, UNREACHABLE_SECONDS, SharedWatch
 
 _OURS: Final = f"{labels.MANAGED_BY}={labels.MANAGED_BY_VALUE}"
 _NAMED: Final = labels.NAME
@@ -56,12 +56,20 @@ class Evaluate(Protocol):
 class LiveServices:
     """Deployments and their pods, followed together for everyone who waits for one."""
 
-    def __init__(self, client: Client) -> None:
-        """Nothing is sent before the first wait."""
+    def __init__(self, client: Client, *, unreachable_seconds: float = UNREACHABLE_SECONDS) -> None:
+        """Nothing is sent before the first wait; a silent server is given up after those seconds.
+
+        Who waits is told so, whatever time there would be left.
+        """
 
         def followed(kind: Kind, selector: str, slim: Callable[[Object], Object]) -> SharedWatch:
             return SharedWatch(
-                client, kind, label_selector=selector, slim=slim, page_size=_PAGE_SIZE
+                client,
+                kind,
+                label_selector=selector,
+                slim=slim,
+                page_size=_PAGE_SIZE,
+                unreachable_seconds=unreachable_seconds,
             )
 
         self._deployments = followed(DEPLOYMENT, _OURS, slim_deployment)
