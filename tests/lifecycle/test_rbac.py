@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,10 +11,8 @@ import proxies
 import pytest
 import yaml
 
-from modelfleet.cluster.client import Client
 from modelfleet.errors import NotReadyError
 from modelfleet.fleet import Desired, Fleet, new_incarnation
-from modelfleet.local import Plane
 from modelfleet.plan import spec_of
 
 ROLE: Final = Path(__file__).parents[2] / "docs" / "rbac.yaml"
@@ -30,33 +27,20 @@ VERBS_OF_RBAC: Final[Mapping[str, tuple[str, ...]]] = {
 SUBRESOURCES: Final[Mapping[str, str]] = {"log": "pods/log", "reach": "pods/portforward"}
 
 
-@pytest.fixture
-def plane(plane_factory: Callable[[str], Plane]) -> Plane:
-    """A plane where the limited user may do what the ClusterRole grants, and has a namespace."""
-    plane = plane_factory("rbac")
-    plane.up(gpus="l4-24gb:4x1", chaos=True)
-    kubectl = [str(plane.state_folder / "bin" / "kubectl"), "--kubeconfig", str(plane.kubeconfig)]
-    for arguments in (
-        f"apply --filename {ROLE}",
-        "create clusterrolebinding modelfleet --clusterrole=modelfleet --user=modelfleet",
-        "create namespace models",
-    ):
-        subprocess.run([*kubectl, *arguments.split()], check=True)
-    return plane
-
-
-def desired(name: str, **declared: Any) -> Desired:
-    inputs = {"model_service_name": name, "namespace": "models", **declared}
+def desired(namespace: str, name: str, **declared: Any) -> Desired:
+    inputs = {"model_service_name": name, "namespace": namespace, **declared}
     return Desired(spec_of(inputs), owner="acme/fleet/prod", incarnation=new_incarnation())
 
 
-def hosted(name: str, **deployment: Any) -> Desired:
+def hosted(namespace: str, name: str, **deployment: Any) -> Desired:
     model = {"model": {"uri": "hf://Qwen/Qwen3-8B"}, "gpu": {"product": "NVIDIA-L4"}}
-    return desired(name, deployment={**model, **deployment}, wait={"timeout_seconds": 20})
+    fields = {"deployment": {**model, **deployment}, "wait": {"timeout_seconds": 240}}
+    return desired(namespace, name, **fields)
 
 
-def crashing(name: str) -> Desired:
+def crashing(namespace: str, name: str) -> Desired:
     return hosted(
+        namespace,
         name,
         gpu={"count": 1},
         node_selector={"modelfleet.test/behaviour": "crash-loop"},
@@ -64,9 +48,9 @@ def crashing(name: str) -> Desired:
     )
 
 
-async def live_as_a_gateway(fleet: Fleet) -> Desired:
+async def live_as_a_gateway(fleet: Fleet, namespace: str) -> Desired:
     """Do everything that is done for a proxy beside that; for its first Redis there is no disk."""
-    declared = proxies.proxy("models", "qwen", api_keys={"ci": {"key": "sk-not-a-real-key-01"}})
+    declared = proxies.proxy(namespace, "qwen", api_keys={"ci": {"key": "sk-not-a-real-key-01"}})
     with_redis = {**declared, "redis": {"managed": True}, "wait": {"timeout_seconds": 2}}
     first = proxies.desired(with_redis)
     with pytest.raises(NotReadyError, match="Its Redis is not ready"):
@@ -80,19 +64,20 @@ async def live_as_a_gateway(fleet: Fleet) -> Desired:
     return third
 
 
-async def live_and_die(fleet: Fleet) -> None:
+async def live_and_die(fleet: Fleet, namespace: str) -> None:
     """Do everything a fleet can do, its failures included."""
-    first = hosted("qwen", secret_env={"VLLM_API_KEY": "not-a-real-key"})
-    external = desired("openai", provider_settings={"base_url": "https://api.openai.com/v1"})
+    first = hosted(namespace, "qwen", secret_env={"VLLM_API_KEY": "not-a-real-key"})
+    settings = {"base_url": "https://api.openai.com/v1"}
+    external = desired(namespace, "openai", provider_settings=settings)
     # No volume is there to bind the claim to; what is asked of the cluster is the same.
     storage = {"kind": "pvc", "size_gib": 10, "access_mode": "ReadWriteMany"}
-    cached = hosted("cached", storage=storage, disruption={})
+    cached = hosted(namespace, "cached", storage=storage, disruption={})
     accepted = cached.spec.wait.model_copy(update={"until": "accepted"})
     cached = replace(cached, spec=cached.spec.model_copy(update={"wait": accepted}))
     for each in (first, external, cached):
         await fleet.apply(each)
     rolled = replace(
-        hosted("qwen", max_model_len=8192),
+        hosted(namespace, "qwen", max_model_len=8192),
         incarnation=first.incarnation,
         owner="acme/fleet/renamed",
         former_owner=first.owner,
@@ -100,9 +85,9 @@ async def live_and_die(fleet: Fleet) -> None:
     )
     await fleet.apply(rolled)
     with pytest.raises(NotReadyError, match="Last log lines"):
-        await fleet.apply(crashing("broken"))
+        await fleet.apply(crashing(namespace, "broken"))
     assert await fleet.drift(rolled)
-    gateway = await live_as_a_gateway(fleet)
+    gateway = await live_as_a_gateway(fleet, namespace)
     assert await fleet.list()
     for each in (gateway, rolled, external, cached):
         await fleet.delete(each)
@@ -118,7 +103,9 @@ def used(requests: Mapping[str, int]) -> set[tuple[str, str]]:
     return pairs
 
 
-async def test_the_shipped_role_grants_exactly_the_verbs_that_are_used(plane: Plane) -> None:
+async def test_the_shipped_role_grants_exactly_the_verbs_that_are_used(
+    fleet: Fleet, namespace: str
+) -> None:
     rules = yaml.safe_load(ROLE.read_text())["rules"]
     granted = {
         (verb, resource)
@@ -126,10 +113,5 @@ async def test_the_shipped_role_grants_exactly_the_verbs_that_are_used(plane: Pl
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
-    fleet = Fleet(Client.connect(kubeconfig=str(plane.limited_kubeconfig)))
-    try:
-        await live_and_die(fleet)
-        sent = used(fleet.client.requests)
-    finally:
-        await fleet.aclose()
-    assert sent == granted
+    await live_and_die(fleet, namespace)
+    assert used(fleet.client.requests) == granted
