@@ -74,8 +74,8 @@ def _write_certificate(folder: Path, server: Server) -> None:
 
 
 def _wait_until_ready(server: Server, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    with httpx.Client(verify=server.context, base_url=server.url) as http:
+    deadline = time.monotonic() + 240
+    with httpx.Client(verify=server.context, base_url=server.url, timeout=60) as http:
         while not _is_ready(http):
             assert process.poll() is None, "the server has ended"
             assert time.monotonic() < deadline, "the server does not become ready"

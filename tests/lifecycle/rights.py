@@ -72,7 +72,7 @@ def _wait_until_granted(api: Api, user: str, role: Mapping[str, Any]) -> None:
     }
     review = {"spec": {"user": user, "resourceAttributes": asked}}
     path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 240
     while not api.send("POST", path, json=review)["status"]["allowed"]:
         assert time.monotonic() < deadline, "the ClusterRoleBinding has no effect"
         time.sleep(0.05)

@@ -20,7 +20,7 @@ import httpx
 import trustme
 import yaml
 
-START_SECONDS: Final = 60.0
+START_SECONDS: Final = 240.0
 """For a machine with a lot to do; it takes one."""
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class Process:
 
     def client(self, **options: Any) -> httpx.Client:
         return httpx.Client(
-            base_url=self.url, verify=self.context, trust_env=False, timeout=30, **options
+            base_url=self.url, verify=self.context, trust_env=False, timeout=120, **options
         )
 
     @property
@@ -131,5 +131,5 @@ def until(found: Callable[[], T]) -> T:
     deadline = time.monotonic() + START_SECONDS
     while not (result := found()):
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.1)
     return result

@@ -9,7 +9,9 @@ import os
 import signal
 import socket
 import ssl
+import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +77,35 @@ def serve_kubeconfig(
     )
 
 
+def accounts_in(namespace: str) -> list[dict[str, Any]]:
+    """Return an account that may write, and one that may not."""
+    return [account("ci", namespace, may_write=True), account("viewer", namespace)]
+
+
 @pytest.fixture
 def process(serve_kubeconfig: Path, namespace: str, tmp_path: Path) -> Iterator[Process]:
-    """A server with an account that may write, and one that may not."""
-    accounts = [account("ci", namespace, may_write=True), account("viewer", namespace)]
-    with serving_process(tmp_path, serve_kubeconfig, accounts=accounts) as running:
+    """A server of the test's own, which waits long for what runs when it is to end."""
+    drain = ("--drain-seconds", "600")
+    with serving_process(
+        tmp_path, serve_kubeconfig, *drain, accounts=accounts_in(namespace)
+    ) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def shared(
+    serve_kubeconfig: Path, plane_api: Api, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Process, str]]:
+    """A server, and the namespace of its accounts, for tests that leave it as it is."""
+    folder, namespace = tmp_path_factory.mktemp("shared"), f"t-{uuid.uuid4().hex[:10]}"
+    plane_api.send("POST", "/api/v1/namespaces", json={"metadata": {"name": namespace}})
+    with serving_process(folder, serve_kubeconfig, accounts=accounts_in(namespace)) as running:
+        yield running, namespace
+    plane_api.send("DELETE", f"/api/v1/namespaces/{namespace}")
+
+
+SHARED = pytest.mark.xdist_group("served")
+"""Keeps those who share a server where it is."""
 
 
 def external(name: str) -> dict[str, Any]:
@@ -93,9 +118,12 @@ def external(name: str) -> dict[str, Any]:
     }
 
 
+@SHARED
 def test_both_apis_answer_over_tls_and_writes_leave_one_line_each_without_secrets(
-    process: Process, namespace: str
+    shared: tuple[Process, str],
 ) -> None:
+    process, namespace = shared
+    before = len(process.audited)
     with signed(process, "ci") as http:
         made = http.post(SERVICES, json=external("qwen"))
         assert made.status_code == 200, made.text
@@ -114,7 +142,7 @@ def test_both_apis_answer_over_tls_and_writes_leave_one_line_each_without_secret
         headers = {"Authorization": f"OAuth {session}"}
         assert http.get("/zstack/v1/ai/model-services", headers=headers).status_code == 200
 
-    lines = process.audited
+    lines = process.audited[before:]
     told = [(each["account"], each["verb"], each["outcome"], each["status"]) for each in lines]
     assert told == [
         ("ci", "create", "done", 200),
@@ -136,25 +164,28 @@ def test_both_apis_answer_over_tls_and_writes_leave_one_line_each_without_secret
         assert secret not in everything
 
 
-@pytest.mark.parametrize(
-    ("arguments", "client"), [([], "127.0.0.1"), (["--behind", "127.0.0.0/8"], "203.0.113.9")]
-)
-def test_only_a_named_proxy_is_believed_where_a_request_comes_from(
-    serve_kubeconfig: Path, tmp_path: Path, arguments: list[str], client: str
-) -> None:
-    with (
-        serving_process(
-            tmp_path, serve_kubeconfig, *arguments, accounts=[account("ci")]
-        ) as process,
-        process.client(headers={"X-Forwarded-For": "203.0.113.9"}) as http,
-    ):
+def told_of_a_forwarded_login(process: Process) -> str:
+    """Return whom a login is said to come from, of which a header says it was forwarded."""
+    with process.client(headers={"X-Forwarded-For": "203.0.113.9"}) as http:
         assert http.put(LOGIN, json=login_of("ci")).status_code == 200
-        assert [line["client"] for line in process.audited] == [client]
+    return str(process.audited[-1]["client"])
 
 
-def test_whoever_speaks_plain_http_or_does_not_trust_the_certificate_gets_nothing(
-    process: Process,
+@SHARED
+def test_only_a_named_proxy_is_believed_where_a_request_comes_from(
+    shared: tuple[Process, str], serve_kubeconfig: Path, tmp_path: Path
 ) -> None:
+    assert told_of_a_forwarded_login(shared[0]) == "127.0.0.1"
+    behind = ("--behind", "127.0.0.0/8")
+    with serving_process(tmp_path, serve_kubeconfig, *behind, accounts=[account("ci")]) as process:
+        assert told_of_a_forwarded_login(process) == "203.0.113.9"
+
+
+@SHARED
+def test_whoever_speaks_plain_http_or_does_not_trust_the_certificate_gets_nothing(
+    shared: tuple[Process, str],
+) -> None:
+    process, _ = shared
     plain = process.url.replace("https", "http")
     with pytest.raises(httpx.TransportError):
         httpx.get(f"{plain}/healthz", trust_env=False)
@@ -223,18 +254,26 @@ class Half:
         self._socket.close()
 
 
+@contextmanager
+def connected_client(process: Process) -> Iterator[httpx.Client]:
+    """Give a client that keeps the connection it has."""
+    with process.client() as http:
+        http.get("/healthz")
+        yield http
+
+
 def is_listening(process: Process) -> bool:
     host, port = process.url.removeprefix("https://").split(":")
     try:
-        socket.create_connection((host, int(port)), timeout=5).close()
+        socket.create_connection((host, int(port)), timeout=60).close()
     except ConnectionRefusedError:
         return False
     return True
 
 
 def test_sigterm_lets_what_runs_finish_takes_nothing_new_and_ends_with_0(process: Process) -> None:
-    with Half(process, "ci") as half, process.client() as idle:
-        idle.get("/healthz")
+    # A body that stands still is ended after a while: it is begun last.
+    with connected_client(process), Half(process, "ci") as half:
         process.popen.send_signal(signal.SIGHUP)
         process.popen.send_signal(signal.SIGTERM)
         until(lambda: not is_listening(process))
@@ -271,10 +310,11 @@ def test_what_never_finishes_does_not_keep_it_beyond_the_drain_time(
         assert process.ended() == 0
 
 
+@SHARED
 def test_a_port_that_is_taken_is_said_in_one_line(
-    process: Process, serve_kubeconfig: Path, tmp_path: Path
+    shared: tuple[Process, str], serve_kubeconfig: Path, tmp_path: Path
 ) -> None:
-    port = process.url.rpartition(":")[2]
+    port = shared[0].url.rpartition(":")[2]
     folder = tmp_path / "second"
     folder.mkdir()
     with (
@@ -285,7 +325,7 @@ def test_a_port_that_is_taken_is_said_in_one_line(
     assert "Traceback" not in str(raised.value)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(1800)
 def test_answers_go_on_while_the_api_server_is_away_and_are_new_again_when_it_is_back(
     plane_factory: PlaneFactory, tmp_path: Path
 ) -> None:
