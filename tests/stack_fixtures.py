@@ -35,12 +35,12 @@ def pulumi_path(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("pulumi-bin")
     for name, program in install_tools().programs.items():
         (folder / name).symlink_to(program)
-    list_packages_once(folder)
+    _list_packages_once(folder)
     return ":".join([str(folder), str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
-def list_packages_once(folder: Path) -> None:
-    """Put a Python into ``folder``, the first of a PATH, that knows what pip lists.
+def _list_packages_once(folder: Path) -> None:
+    """Put a Python in front that knows what pip lists.
 
     The language host asks before every command which packages are installed; that takes pip as
     long as the program takes.
@@ -49,13 +49,12 @@ def list_packages_once(folder: Path) -> None:
     question = ["-m", "pip", "list", "-v", "--format", "json"]
     answer = folder / "packages.json"
     answer.write_bytes(subprocess.run([python, *question], check=True, capture_output=True).stdout)
-    knows = folder / "python3.new"
+    knows = folder / "python3"
     knows.write_text(
         f'#!/bin/sh\n[ "$*" = "{" ".join(question)}" ] && exec cat "{answer}"\n'
         f'exec "{python}" "$@"\n'
     )
     knows.chmod(0o755)
-    knows.rename(folder / "python3")
 
 
 @pytest.fixture(scope="session")

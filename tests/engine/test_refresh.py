@@ -13,13 +13,14 @@ from counting_proxy import CountingProxy
 from declaring import ACCEPTED, external, hosted, program
 from looking import Namespace, wait_until
 
+from modelfleet.cluster.retry import RetryPolicy
 from modelfleet.local import Plane
 from modelfleet.local.api import Api
 from pulumi_stack import Stack
 
 StackFactory = Callable[..., Stack]
 
-FEW, MANY = 10, 500
+FEW, MANY = 10, 200
 UNREACHABLE = """\
 apiVersion: v1
 kind: Config
@@ -56,7 +57,7 @@ def counted(proxy: CountingProxy) -> Iterator[Counter[str]]:
     found.update(proxy.requests - before)
 
 
-def test_a_refresh_asks_as_much_for_five_hundred_services_as_for_ten(
+def test_a_refresh_asks_as_much_for_two_hundred_services_as_for_ten(
     stack_factory: StackFactory, here: Namespace, kubeconfig: Path, tmp_path: Path
 ) -> None:
     proxy = CountingProxy(kubeconfig)
@@ -90,8 +91,7 @@ def test_drift_is_shown_with_its_author_and_the_next_up_repairs_it(
     both = program(hosted("chat", namespace=here.name), external("far", namespace=here.name))
     stack = stack_factory(both, cluster=True)
     stack.up()
-    assert "3 unchanged" in stack.up().output
-    assert "3 unchanged" in stack.refresh().output
+    assert "3 unchanged" in stack.up("--refresh", "--expect-no-changes").output
 
     here.edit("deployments", "chat", {"spec": {"replicas": 2}})
     here.send("DELETE", "services", "chat")
@@ -103,7 +103,6 @@ def test_drift_is_shown_with_its_author_and_the_next_up_repairs_it(
     assert "~ 1 updated" in stack.up().output
     assert here.deployment("chat")["spec"]["replicas"] == 1
     assert here.names("services") == ["chat"]
-    assert "3 unchanged" in stack.refresh().output
 
     here.edit("deployments", "chat", {"spec": {"replicas": 0}})
     assert "~ 1 updated" in stack.up("--refresh").output
@@ -123,7 +122,7 @@ def test_drift_is_shown_with_its_author_and_the_next_up_repairs_it(
 def test_a_cluster_that_cannot_be_asked_has_lost_nothing(
     stack_factory: StackFactory, here: Namespace, plane: Plane, tmp_path: Path
 ) -> None:
-    names = [f"far-{number}" for number in range(4)]
+    names = [f"far-{number}" for number in range(10)]
     stack = stack_factory(
         program(*(external(name, namespace=here.name) for name in names)), cluster=True
     )
@@ -131,7 +130,9 @@ def test_a_cluster_that_cannot_be_asked_has_lost_nothing(
     before, versions = stack.resources(), here.versions()
 
     stack.environment["KUBECONFIG"] = str(plane.kubeconfig.parent / "kubeconfig-limited")
+    started = time.monotonic()
     forbidden = stack.refresh(expect_failure=True)
+    answered_seconds = time.monotonic() - started
     assert 'cannot get resource "namespaces"' in forbidden.output
 
     (tmp_path / "unreachable").write_text(UNREACHABLE)
@@ -139,7 +140,11 @@ def test_a_cluster_that_cannot_be_asked_has_lost_nothing(
     started = time.monotonic()
     unreachable = stack.refresh(expect_failure=True)
     assert "no answer from the API server http://127.0.0.1:9" in unreachable.output
-    assert time.monotonic() - started < 100, "a dead server is waited for once, not by each service"
+    waited_seconds = time.monotonic() - started - answered_seconds
+    patience_seconds = RetryPolicy().budget_seconds
+    assert waited_seconds < patience_seconds * len(names) / 2, (
+        "a dead server is waited for once, not by each service"
+    )
     for run in (forbidden, unreachable):
         assert "Traceback" not in run.output
         assert "deleted" not in run.output
