@@ -175,19 +175,22 @@ async def read_deletion(
 async def wait_until_gone(
     client: Client, deletion: Deletion, *, timeout_seconds: float
 ) -> Sequence[Ref]:
-    """Wait until nothing of a deletion is there any more; return what is at the timeout."""
+    """Wait until nothing of a deletion is there any more; return what is at the timeout.
+
+    All of it is looked at once at least, and once after the timeout.
+    """
+    clock = asyncio.get_running_loop().time
+    ends_at = clock() + timeout_seconds
     left = dict(deletion.objects)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(timeout_seconds):
-            while True:
-                for ref, uid in list(left.items()):
-                    live = await client.get(ref)
-                    if live is None or live["metadata"]["uid"] != uid:
-                        del left[ref]
-                if not left:
-                    break
-                await asyncio.sleep(_LOOK_SECONDS)
-    return tuple(left)
+    while True:
+        is_over = clock() >= ends_at
+        for ref, uid in list(left.items()):
+            live = await client.get(ref)
+            if live is None or live["metadata"]["uid"] != uid:
+                del left[ref]
+        if not left or is_over:
+            return tuple(left)
+        await asyncio.sleep(min(_LOOK_SECONDS, max(0.0, ends_at - clock())))
 
 
 async def _see(client: Client, namespace: str, name: str, *, kind: str) -> Seen | None:
