@@ -5,7 +5,7 @@ STACK ?= dev
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-root up down test test-again check format golden generate lock bench faults
+.PHONY: help setup setup-root up down test test-again check format golden generate lock bench faults fuzz
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -71,3 +71,7 @@ RUNS ?= 1000
 faults: setup ## run random fleets through random faults (RUNS=1000), and sum up what came of it
 	@$(BIN)/modelfleet local install
 	@$(BIN)/pytest -q tests/lifecycle/faults/test_random_runs.py --fault-runs $(RUNS)
+
+fuzz: setup ## all 10,000s of what is drawn at random, of which `make test` draws a tenth
+	@$(BIN)/modelfleet local install
+	@$(BIN)/pytest -q -n 2 tests/fuzz tests/lifecycle/test_openapi.py --fuzz-whole
