@@ -1,8 +1,7 @@
 """Services that cannot become ready on real nodes, each for one reason, and what has to be said.
 
 ``FAILING`` holds them by name: what is wrong with a declaration, the declared field that the error
-must point to, its words, and the same declaration once it is corrected as these words say. Those
-that fail at once stand last: an error keeps a program from declaring more. Pure.
+must point to, its words, and the same declaration once it is corrected as these words say. Pure.
 """
 
 from __future__ import annotations
@@ -27,11 +26,13 @@ LOCKED: Final = "locked"
 NO_FOLDER: Final = "no-folder"
 """A claim on a folder that no node has."""
 
-WAITS_SECONDS: Final = 25
-"""For what nobody gives up by himself: a node, a volume or a registry may still come."""
+WAITS_SECONDS: Final = 5
+"""How long an ``up`` waits for what nobody gives up by himself: a node, a volume or a registry may
+still come, an engine that was stopped may load in time after all. What keeps it is known by then.
+"""
 
-FAILS_SECONDS: Final = 150
-PROBED_SECONDS: Final = 75
+FAILS_SECONDS: Final = 900
+"""The same for what fails by itself, and ends the waiting."""
 
 _BASE: Final[Mapping[str, Any]] = {
     "model": {"uri": "pvc://models/tiny-chat.gguf"},
@@ -42,6 +43,8 @@ _BASE: Final[Mapping[str, Any]] = {
 }
 _RESTARTS: Final = r"\d+ restarts?(, runs again now)?"
 _EXITS: Final = rf"container engine exits with code 1, {_RESTARTS}: "
+_TOO_EARLY: Final = r"(FailedMount: .*no relationship found between node \S+ and this object\. )?"
+"""What a kubelet may have said before: it asked sooner than the API server knew of its pod."""
 _UNSTARTED: Final = r"container engine was stopped, not started within 10 s, \d+ restarts?: "
 
 
@@ -172,8 +175,8 @@ FAILING: Final[Mapping[str, Failing]] = {
         _UNSTARTED
         + r"nothing listens on port 8080\. Raise deployment\.startup_seconds \(now 10 s\) if it "
         + r"was still loading; if not, see why its health path does not answer\.",
-        in_full(runtime=sleeping(25), startup_seconds=120),
-        PROBED_SECONDS,
+        in_full(runtime=sleeping(25), startup_seconds=600),
+        WAITS_SECONDS,
     ),
     "wrong-port": Failing(
         in_full(listens_on=9999, startup_seconds=10),
@@ -183,7 +186,7 @@ FAILING: Final[Mapping[str, Failing]] = {
         + r"it listens on port 9999, and not on 8080\. Correct deployment\.runtime\.port or "
         + r"deployment\.runtime\.args: probes and requests go to port 8080\.",
         in_full(listens_on=9999, runtime={"port": 9999}),
-        PROBED_SECONDS,
+        WAITS_SECONDS,
     ),
     "wrong-path": Failing(
         in_full(runtime={"probes": {"startup": "/healthy"}}, startup_seconds=10),
@@ -193,7 +196,7 @@ FAILING: Final[Mapping[str, Failing]] = {
         + r"its health path answers with status 404\. Correct deployment\.runtime\.probes: the "
         + r"engine serves, but not that path\.",
         in_full(),
-        PROBED_SECONDS,
+        WAITS_SECONDS,
     ),
     "no-claim": Failing(
         built_in(model={"uri": "pvc://nowhere/tiny-chat.gguf"}),
@@ -212,7 +215,8 @@ FAILING: Final[Mapping[str, Failing]] = {
         "deployment.model.uri",
         r"starting its container engine\. FailedMount: MountVolume\.SetUp failed for volume "
         r'"[^"]*" : hostPath type check failed: /var/lib/modelfleet/\S+ is not a directory\. '
-        r"Look at that volume: volumes come from deployment\.model\.uri and "
+        + _TOO_EARLY
+        + r"Look at that volume: volumes come from deployment\.model\.uri and "
         r"deployment\.pod_overrides\.",
         built_in(),
         WAITS_SECONDS,
@@ -222,7 +226,9 @@ FAILING: Final[Mapping[str, Failing]] = {
         "Starting",
         "deployment.pod_overrides",
         r"starting its container engine\. FailedMount: MountVolume\.SetUp failed for volume "
-        r'"more" : secret "absent" not found\. Create Secret absent in the same namespace '
+        r'"more" : secret "absent" not found\. '
+        + _TOO_EARLY
+        + r"Create Secret absent in the same namespace "
         r"\(kubernetes\.core\.v1\.Secret in a Pulumi program\), or change "
         r"deployment\.pod_overrides\.",
         wait_seconds=WAITS_SECONDS,

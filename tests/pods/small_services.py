@@ -12,6 +12,9 @@ import modelfleet.local.models
 REAL: Final[Mapping[str, Any]] = {"product": "Local-CPU"}
 """The GPU that only real nodes say they have."""
 
+PATIENCE_SECONDS: Final = 900
+"""How long is waited for what is sure to come, on the slowest of machines."""
+
 OUTPUTS: Final = ("model_service_id", "access_name", "endpoint", "base_url", "model_names")
 
 _MODELS = Path(modelfleet.local.models.__file__).parent
@@ -40,7 +43,7 @@ def program(
     runs = small_deployment(model)
     declared = {
         "namespace": namespace,
-        "wait": {"timeout_seconds": 120},
+        "wait": {"timeout_seconds": PATIENCE_SECONDS},
         "deployment": {**runs, **(deployment or {})},
         **fields,
     }
