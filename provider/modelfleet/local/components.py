@@ -71,6 +71,8 @@ def command_lines(
             f"--kubeconfig={folder}/kubeconfig",
             "--leader-elect=false",
             "--secure-port=0",
+            # A machine that is busy, or wakes up, may let KWOK renew leases late: no node has died.
+            "--node-monitor-grace-period=300s",
             "--concurrent-deployment-syncs=20",
             "--concurrent-replicaset-syncs=20",
             "--concurrent-namespace-syncs=20",
