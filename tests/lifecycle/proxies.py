@@ -7,11 +7,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from fleets import OWNER, hosted
 
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.objects import DEPLOYMENT, SECRET, Object, Ref
-from modelfleet.fleet import Desired, new_incarnation
+from modelfleet.errors import NotReadyError
+from modelfleet.fleet import Desired, Fleet, new_incarnation
 from modelfleet.gateway.upstreams import upstream_id
 from modelfleet.local.api import Api
 from modelfleet.plan import plan, resource_spec_of
@@ -61,7 +63,7 @@ def proxy(namespace: str, *targets: Any, **fields: Any) -> dict[str, Any]:
         "model_proxy_name": NAME,
         "namespace": namespace,
         "routes": {"chat": {"targets": declared or [to_url()]}},
-        "wait": {"until": "all", "timeout_seconds": 60},
+        "wait": {"until": "all", "timeout_seconds": 240},
         **SMALL,
         **fields,
     }
@@ -119,6 +121,21 @@ def make_secret(api: Api, namespace: str, name: str, **values: str) -> None:
         f"/api/v1/namespaces/{namespace}/secrets",
         json={"metadata": {"name": name}, "stringData": values},
     )
+
+
+async def failed(
+    fleet: Fleet, known: Desired, *words: str, seconds: float = 2, progress: Told | None = None
+) -> NotReadyError:
+    """Return why an apply fails, given ever more time until it says ``words``.
+
+    How long a cluster takes to say them is its own affair; who gives up is always told why.
+    """
+    while True:
+        with pytest.raises(NotReadyError) as caught:
+            await fleet.apply(known, timeout_seconds=seconds, progress=progress)
+        if seconds > 120 or all(each in str(caught.value) for each in words):
+            return caught.value
+        seconds *= 4
 
 
 def findings(spec: ModelProxySpec, **of_host: Any) -> dict[str, Any]:

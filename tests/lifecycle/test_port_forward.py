@@ -45,7 +45,7 @@ def talker(forwarding: Forwarding) -> None:
 
 
 def _wait_until_running(forwarding: Forwarding, path: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while forwarding.api.send("GET", path)["status"]["phase"] != "Running":
         assert time.monotonic() < deadline, "the pod does not run"
         time.sleep(0.05)
@@ -111,7 +111,7 @@ async def test_a_client_that_has_said_all_still_gets_its_answer(client: Client) 
     async with port_forward(client, TALKER, port=SLOW) as forward:
         reader, writer = await talk(forward, b"well?\n")
         writer.write_eof()
-        async with asyncio.timeout(SLOW_SECONDS + 30):
+        async with asyncio.timeout(SLOW_SECONDS + 240):
             assert await reader.readexactly(15) == b"at last: well?\n"
         await closed(writer)
 
@@ -162,7 +162,7 @@ async def test_leaving_ends_connections_that_are_in_use(client: Client) -> None:
     async with port_forward(client, TALKER, port=ECHO) as forward:
         reader, writer = await talk(forward, b"hello")
         assert await reader.readexactly(5) == b"hello"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         with pytest.raises(ConnectionResetError):
             await reader.read()
     await closed_by_reset(writer)

@@ -20,6 +20,7 @@ from forwarding import Forwarding, GatewayScript
 from proxies import (
     Told,
     desired,
+    failed,
     findings,
     make_secret,
     planned,
@@ -33,7 +34,6 @@ from rights import least_kubeconfig, shipped_role
 from modelfleet import labels
 from modelfleet.cluster.client import Client
 from modelfleet.cluster.objects import POD, Object
-from modelfleet.errors import NotReadyError
 from modelfleet.fleet import Desired, Fleet
 from modelfleet.gateway.keys_file import keys_file_of
 from modelfleet.spec.proxy import ModelProxySpec
@@ -86,12 +86,6 @@ async def qwen(fleet: Fleet, namespace: str) -> None:
     await fleet.apply(desired_service(service(namespace, "qwen")))
 
 
-async def failed(fleet: Fleet, known: Desired) -> str:
-    with pytest.raises(NotReadyError) as caught:
-        await fleet.apply(known)
-    return str(caught.value)
-
-
 # Upstreams
 
 
@@ -127,9 +121,9 @@ async def test_a_service_that_is_ready_and_not_reached_fails_the_apply(
     fleet: Fleet, namespace: str, gateway: GatewayScript, seen: Any, hint: str
 ) -> None:
     await qwen(fleet, namespace)
-    declared = proxy(namespace, "qwen", wait={"timeout_seconds": 6})
+    declared = proxy(namespace, "qwen")
     gateway.answers["/upstreams"] = answering(declared, qwen=seen)
-    said = await failed(fleet, desired(declared))
+    said = str(await failed(fleet, desired(declared), "does not reach", seconds=4))
     where = f"{namespace}/qwen at http://qwen.{namespace}.svc/v1"
     assert f"routes.chat.targets[0]: the gateway does not reach {where}: {seen[1]}." in said
     assert hint in said
@@ -141,11 +135,11 @@ async def test_a_key_that_is_refused_fails_the_apply_long_before_its_time_is_up(
     await qwen(fleet, namespace)
     make_secret(forwarding.api, namespace, "upstream", api_key="wrong")
     target = {"service": "qwen", "credential_name": "upstream"}
-    declared = proxy(namespace, target, wait={"timeout_seconds": 600})
+    declared = proxy(namespace, target)
     seen = (401, "it refuses the credential (401)")
     gateway.answers["/upstreams"] = answering(declared, qwen=seen)
-    async with asyncio.timeout(120):
-        said = await failed(fleet, desired(declared))
+    async with asyncio.timeout(600):
+        said = str(await failed(fleet, desired(declared), seconds=3_600))
     assert "Correct routes.chat.targets[0].credential_name" in said
 
 

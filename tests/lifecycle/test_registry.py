@@ -280,7 +280,7 @@ async def test_generated_keys_are_told_once_and_kept_by_their_hashes(
     proxies: Named, fleet: Fleet, namespace: str
 ) -> None:
     made = await proxies.create(
-        gate(api_keys={"ci": {"key": API_KEY}, "team": {"generate": {"overlap_seconds": 60}}})
+        gate(api_keys={"ci": {"key": API_KEY}, "team": {"generate": {"overlap_seconds": 3_600}}})
     )
     assert list(made.generated_keys) == ["team"]
     team = made.generated_keys["team"]
@@ -525,7 +525,7 @@ async def test_a_wait_asks_the_api_server_for_nothing_however_often_it_looks(
     services: Named, fleet: Fleet
 ) -> None:
     await services.create(runs(deployment={"replicas": 0}))
-    await services.get("qwen")
+    await services.wait("qwen", lambda each: each.status == "STOPPED")
     looks: list[Resource] = []
 
     async def looked(resource: Resource) -> None:
@@ -533,9 +533,9 @@ async def test_a_wait_asks_the_api_server_for_nothing_however_often_it_looks(
 
     before = dict(fleet.client.requests)
     with pytest.raises(TimeoutError, match=r"is STOPPED after 0\.3 s"):
-        await services.wait(
-            "qwen", is_ready, on_look=looked, interval_seconds=0.01, timeout_seconds=0.3
-        )
+        await services.wait("qwen", is_ready, interval_seconds=0.01, timeout_seconds=0.3)
+    often: dict[str, Any] = {"on_look": looked, "interval_seconds": 0.01}
+    await services.wait("qwen", lambda _: len(looks) > 5, **often)
     assert len(looks) > 5
     assert dict(fleet.client.requests) == before
 

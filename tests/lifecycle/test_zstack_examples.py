@@ -89,7 +89,7 @@ def test_what_is_made_shows_at_once_and_what_is_gone_does_not(
             return list(reply.json()["inventories"])
 
         def until(count: int) -> list[dict[str, Any]]:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 240
             while len(inventories := found()) != count:
                 assert time.monotonic() < deadline, inventories
             return inventories
