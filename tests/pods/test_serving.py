@@ -17,7 +17,7 @@ import pytest
 from client_pods import NODES, ClientPod, client_pod, wait_until
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
-from small_services import OUTPUTS, program, sentence
+from small_services import OUTPUTS, PATIENCE_SECONDS, program, sentence
 
 from modelfleet import labels
 from modelfleet.errors import NotReadyError
@@ -37,23 +37,26 @@ ON_GO = ["/bin/sh", "-c", f'until [ -e {GO} ]; do sleep 0.1; done; exec /app/lla
 
 QUESTION: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Who are you?"}]
 
-ASK = """
-import json, sys, urllib.request
-url, times = sys.argv[1], int(sys.argv[2])
+REACHES_BOTH = """
+import json, re, sys, urllib.request
+times, first, second, *urls = sys.argv[1:]
 question = {"messages": [{"role": "user", "content": "Who are you?"}], "max_tokens": 2}
 headers = {"Content-Type": "application/json"}
-for _ in range(times):
-    request = urllib.request.Request(url, json.dumps(question).encode(), headers)
-    assert json.load(urllib.request.urlopen(request, timeout=60))["usage"]["completion_tokens"] == 2
-"""
-"""A program that asks ``url`` so often, every time on a new connection."""
 
-TOKENS = """
-import re, sys, urllib.request
-metrics = urllib.request.urlopen(f"http://{sys.argv[1]}:8080/metrics", timeout=60).read().decode()
-print(re.search(r"^llamacpp:tokens_predicted_total (\\d+)", metrics, re.M)[1])
+def tokens(engine):
+    metrics = urllib.request.urlopen(f"http://{engine}:8080/metrics", timeout=300).read().decode()
+    return int(re.search(r"^llamacpp:tokens_predicted_total (\\d+)", metrics, re.M)[1])
+
+for url in urls:
+    before = tokens(first), tokens(second)
+    for _ in range(int(times)):
+        request = urllib.request.Request(url, json.dumps(question).encode(), headers)
+        completion = json.load(urllib.request.urlopen(request, timeout=300))
+        assert completion["usage"]["completion_tokens"] == 2
+    print(tokens(first) - before[0], tokens(second) - before[1])
 """
-"""A program that prints how many tokens the engine at an address has made."""
+"""A program that asks each URL so often, every time on a new connection, and prints how many tokens
+the engines at two addresses have made for it."""
 
 
 @asynccontextmanager
@@ -105,40 +108,20 @@ GROUPS = {
 """Every kind of object that a service can have in a namespace, and where it is."""
 
 
-async def test_an_up_ends_when_the_model_answers_and_not_before(
-    stack_factory: StackFactory,
-    api: Api,
-    fleet: Fleet,
-    namespace: str,
-    environment: Mapping[str, str],
-) -> None:
-    declared = program("hello", namespace=namespace, deployment={"command": ON_GO})
-    stack = stack_factory(declared, cluster=True)
-    up = stack.start("up", "--yes", "--skip-preview")
-
-    def only_pod() -> dict[str, Any]:
-        return next(iter(objects(api, namespace, "pods", service="hello")), {})
-
-    wait_until(lambda: only_pod().get("status", {}).get("phase") == "Running")
-    assert (await report(fleet, namespace, "hello")).service.status == "CREATING"
-    with pytest.raises(NotReadyError, match="nobody answers, it is CREATING"):
-        await answer(fleet, namespace, "hello")
-    assert up.poll() is None
-
-    pod = ClientPod(api, namespace, only_pod()["metadata"]["name"], environment)
-    pod.run("touch", GO)
-    assert up.wait(timeout=120) == 0, (stack.project.parent / "up.log").read_text()
-    assert await answer(fleet, namespace, "hello") == sentence("tiny-chat")
-    assert (await report(fleet, namespace, "hello")).service.status == "READY"
-
-
-async def test_a_model_answers_streamed_and_not_under_each_of_its_names(
-    stack_factory: StackFactory, fleet: Fleet, namespace: str
+async def test_a_model_answers_under_each_of_its_names_and_leaves_nothing_when_it_is_deleted(
+    stack_factory: StackFactory, api: Api, fleet: Fleet, namespace: str
 ) -> None:
     names = ["tiny-chat", "greeter"]
-    declared = program("hello", namespace=namespace, provider_settings={"model_names": names})
+    declared = program(
+        "hello",
+        namespace=namespace,
+        provider_settings={"model_names": names},
+        deployment={"disruption": {}, "secret_env": {"PLANTED": "planted"}},
+    )
     stack = stack_factory(declared, cluster=True)
     stack.up()
+    there = {kind for kind in GROUPS if objects(api, namespace, kind, service="hello")}
+    assert there >= {"deployments", "services", "secrets", "poddisruptionbudgets", "pods"}
 
     async with openai_client(fleet, namespace, "hello") as client:
         listed = {
@@ -178,6 +161,12 @@ async def test_a_model_answers_streamed_and_not_under_each_of_its_names(
         usage.completion_tokens,
     )
 
+    stack.destroy()
+    assert await fleet.status(namespace, "hello") is None
+    for kind in ("deployments", "services", "secrets", "poddisruptionbudgets", "networkpolicies"):
+        assert objects(api, namespace, kind, service="hello") == []
+    wait_until(lambda: not any(objects(api, namespace, kind, service="hello") for kind in GROUPS))
+
 
 def test_pods_of_either_node_reach_engines_on_both_by_name_and_by_address(
     stack_factory: StackFactory, api: Api, namespace: str, environment: Mapping[str, str]
@@ -202,23 +191,23 @@ def test_pods_of_either_node_reach_engines_on_both_by_name_and_by_address(
     addresses = [pod["status"]["podIP"] for pod in pods]
     [service] = objects(api, namespace, "services", service="hello")
 
-    for node in NODES:
-        client = client_pod(api, namespace, node=node, environment=environment)
-
-        def tokens(client: ClientPod = client) -> list[int]:
-            return [int(client.python(TOKENS, address)) for address in addresses]
-
+    urls = [
+        f"{address}/v1/chat/completions"
         for address in (
             stack.outputs()["endpoint"],
             f"http://hello.{namespace}.svc.cluster.local",
             f"http://{service['spec']['clusterIP']}",
-        ):
-            before = tokens()
-            # Each new connection goes to either engine: one is left out once in 500 million times.
-            client.python(ASK, f"{address}/v1/chat/completions", "30")
-            both = [now - then for then, now in zip(before, tokens(), strict=True)]
+        )
+    ]
+
+    for node in NODES:
+        client = client_pod(api, namespace, node=node, environment=environment)
+        printed = client.python(REACHES_BOTH, "30", *addresses, *urls).splitlines()
+        for url, line in zip(urls, printed, strict=True):
+            both = [int(made) for made in line.split()]
             assert sum(both) == 30 * 2
-            assert all(both), f"{node} reaches one engine only at {address}"
+            # Each new connection goes to either engine: one is left out once in 500 million times.
+            assert all(both), f"{node} reaches one engine only at {url}"
 
 
 async def test_no_replicas_stop_a_service_and_one_starts_it_under_the_same_names(
@@ -250,24 +239,7 @@ def _address(api: Api, namespace: str) -> str:
     return str(service["spec"]["clusterIP"])
 
 
-async def test_a_deleted_service_leaves_nothing(
-    stack_factory: StackFactory, api: Api, fleet: Fleet, namespace: str
-) -> None:
-    everything = {"disruption": {}, "secret_env": {"LLAMA_API_KEY": "planted"}}
-    declared = program("hello", namespace=namespace, deployment=everything)
-    stack = stack_factory(declared, cluster=True)
-    stack.up()
-    there = {kind for kind in GROUPS if objects(api, namespace, kind, service="hello")}
-    assert there >= {"deployments", "services", "secrets", "poddisruptionbudgets", "pods"}
-
-    stack.destroy()
-    assert await fleet.status(namespace, "hello") is None
-    for kind in ("deployments", "services", "secrets", "poddisruptionbudgets", "networkpolicies"):
-        assert objects(api, namespace, kind, service="hello") == []
-    wait_until(lambda: not any(objects(api, namespace, kind, service="hello") for kind in GROUPS))
-
-
-async def test_a_killed_engine_is_told_and_started_again_and_is_no_drift(
+async def test_an_up_ends_when_the_model_answers_and_a_killed_engine_is_told_and_is_no_drift(
     stack_factory: StackFactory,
     api: Api,
     fleet: Fleet,
@@ -278,18 +250,24 @@ async def test_a_killed_engine_is_told_and_started_again_and_is_no_drift(
         [only] = objects(api, namespace, "pods", service="hello")
         return only
 
-    def engine_starts() -> ClientPod:
+    def container_runs() -> ClientPod:
         wait_until(lambda: bool(objects(api, namespace, "pods", service="hello")))
         wait_until(lambda: _is_running(pod()))
-        engine = ClientPod(api, namespace, pod()["metadata"]["name"], environment)
-        engine.run("touch", GO)
-        return engine
+        return ClientPod(api, namespace, pod()["metadata"]["name"], environment)
 
     declared = program("hello", namespace=namespace, deployment={"command": ON_GO})
     stack = stack_factory(declared, cluster=True)
     up = stack.start("up", "--yes", "--skip-preview")
-    engine_starts()
-    assert up.wait(timeout=120) == 0
+    engine = container_runs()
+    assert (await report(fleet, namespace, "hello")).service.status == "CREATING"
+    with pytest.raises(NotReadyError, match="nobody answers, it is CREATING"):
+        await answer(fleet, namespace, "hello")
+    assert up.poll() is None
+
+    engine.run("touch", GO)
+    assert up.wait(timeout=PATIENCE_SECONDS) == 0, (stack.project.parent / "up.log").read_text()
+    assert await answer(fleet, namespace, "hello") == sentence("tiny-chat")
+    assert (await report(fleet, namespace, "hello")).service.status == "READY"
     before = pod()
 
     os.kill(_engine_pid(before["metadata"]["uid"]), signal.SIGKILL)
@@ -300,7 +278,7 @@ async def test_a_killed_engine_is_told_and_started_again_and_is_no_drift(
     [told] = degraded.pods
     assert (told.is_ready, told.restarts) == (False, 1)
 
-    engine_starts()
+    container_runs().run("touch", GO)
     wait_until(lambda: all(each["ready"] for each in pod()["status"]["containerStatuses"]))
     assert pod()["metadata"]["uid"] == before["metadata"]["uid"]
     assert await answer(fleet, namespace, "hello") == sentence("tiny-chat")
@@ -334,8 +312,7 @@ async def test_gpus_of_any_kind_are_taken_from_fake_nodes_and_none_from_a_real_o
 ) -> None:
     anywhere = program("anywhere", namespace=namespace, deployment={"gpu": {}})
     without = program("without", namespace=namespace, deployment={"gpu": None})
-    for each, name in ((anywhere, "anywhere"), (without, "without")):
-        stack_factory(each, cluster=True, project=name).up()
+    stack_factory(f"{anywhere}\n{without}", cluster=True).up()
 
     def nodes(service: str) -> set[str]:
         return {pod["spec"]["nodeName"] for pod in objects(api, namespace, "pods", service=service)}
