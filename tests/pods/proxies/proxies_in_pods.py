@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
 import subprocess
 import threading
-from collections.abc import Coroutine, Mapping
+import time
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -20,7 +22,7 @@ from typing import Any, Final, TypeVar
 
 import httpx
 import openai
-from client_pods import ClientPod
+from client_pods import PATIENCE_SECONDS, ClientPod
 
 from modelfleet import labels
 from modelfleet.cluster.client import Client
@@ -38,9 +40,21 @@ PORT, INTERNAL_PORT = 4000, 4001
 SMALL: Final[Mapping[str, Any]] = {
     "cpu": 0.3,
     "memory": 1024,
-    "wait": {"until": "all", "timeout_seconds": 240},
+    "wait": {"until": "all", "timeout_seconds": 900},
 }
 """What a gateway asks for here; it may use more, as there is no limit of CPU."""
+
+WINDOW_SECONDS: Final[Mapping[str, int]] = {
+    "rpm": 60,
+    "tps": 1,
+    "tpm": 60,
+    "tph": 3_600,
+    "tpd": 86_400,
+}
+"""How long the windows of limits last, which are aligned to the clock."""
+
+# Nothing is asked over TLS here, and to read what a machine trusts costs more than a request.
+NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class Beside:
@@ -57,7 +71,7 @@ class Beside:
     async def _connected(self, kubeconfig: Path) -> Fleet:
         return Fleet(Client.connect(kubeconfig=str(kubeconfig)))
 
-    def run(self, coroutine: Coroutine[Any, Any, T], *, timeout_seconds: float = 400) -> T:
+    def run(self, coroutine: Coroutine[Any, Any, T], *, timeout_seconds: float = 1_200) -> T:
         """Run it in the loop, and return what it returns."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout_seconds)
 
@@ -151,12 +165,19 @@ class Proxy:
     def client(self, key: str, *, replica: int = 0, path: str = "/v1") -> openai.OpenAI:
         """Return OpenAI's client, which tries everything once. Close it."""
         url = f"{self.url(replica)}{path}"
-        return openai.OpenAI(base_url=url, api_key=key, max_retries=0, timeout=120)
+        return openai.OpenAI(
+            base_url=url,
+            api_key=key,
+            max_retries=0,
+            timeout=PATIENCE_SECONDS,
+            http_client=openai.DefaultHttpxClient(verify=NO_TLS),
+        )
 
     def http(self, key: str = "", *, replica: int = 0) -> httpx.Client:
         """Return a plain client. Close it."""
         headers = {"authorization": f"Bearer {key}"} if key else {}
-        return httpx.Client(base_url=self.url(replica), headers=headers, timeout=120)
+        url = self.url(replica)
+        return httpx.Client(base_url=url, headers=headers, timeout=PATIENCE_SECONDS, verify=NO_TLS)
 
     def inside(self, replica: int = 0) -> ClientPod:
         """Return one of its pods, to run something in it."""
@@ -200,9 +221,45 @@ def many(call: Any, times: int, *, at_a_time: int) -> list[Any]:
         return list(pool.map(call, range(times)))
 
 
+def in_one_window(unit: str, attempt: Callable[[], T]) -> T:
+    """Return what the first attempt returned that began and ended in one window of a limit.
+
+    Each attempt has a window of which nothing is used.
+    """
+    length = WINDOW_SECONDS[unit]
+    while True:
+        window = time.time() // length
+        result = attempt()
+        if time.time() // length == window:
+            return result
+        time.sleep(length - time.time() % length)
+
+
+def refused_when_used_up(
+    http: httpx.Client, model: str, *, unit: str, then: str = ""
+) -> httpx.Response:
+    """Return the refusal behind a request of ``model`` that uses up a window: of it, or ``then``.
+
+    Where the next one came so late that a window had begun meanwhile, all is used up anew. No
+    window lets two requests through.
+    """
+    length, admitted = WINDOW_SECONDS[unit], 0
+    first_window = time.time() // length
+    ends_at = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < ends_at:
+        for each in (model, then or model):
+            answer = ask(http, each)
+            assert answer.status_code in (200, 429), answer.text
+            admitted += answer.status_code == 200 and each == model
+        if answer.status_code == 429:
+            assert 1 <= admitted <= 1 + time.time() // length - first_window
+            return answer
+    raise AssertionError("never refused")
+
+
 def kubectl(environment: Mapping[str, str], *arguments: str) -> str:
     """Run ``kubectl``, and return what it printed."""
-    run = partial(subprocess.run, capture_output=True, text=True, timeout=120, check=False)
+    run = partial(subprocess.run, capture_output=True, text=True, timeout=900, check=False)
     ended = run(["kubectl", *arguments], env=environment)
     assert ended.returncode == 0, ended.stderr
     return str(ended.stdout)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-from client_pods import CLIENT, client_pod
-from proxies_in_pods import Beside
+from client_pods import CLIENT, PATIENCE_SECONDS, client_pod
+from proxies_in_pods import NO_TLS, Beside
 
 from modelfleet.local.api import Api
 
@@ -52,8 +52,8 @@ class StubPod:
             scripts=name,
         )
         url = beside.url(namespace, pod.name, port=_CONTROL_PORT)
-        retries = httpx.HTTPTransport(retries=10)
-        self._control = httpx.Client(base_url=url, timeout=60, transport=retries)
+        retries = httpx.HTTPTransport(retries=10, verify=NO_TLS)
+        self._control = httpx.Client(base_url=url, timeout=PATIENCE_SECONDS, transport=retries)
 
     def script(
         self, model: str = "*", *, then: list[dict[str, Any]] | None = None, **always: Any
@@ -61,6 +61,10 @@ class StubPod:
         """Have it do ``then``, call by call, and ``always`` from then on."""
         told = {"model": model, "next": then or [], "always": always or None}
         self._control.post("/script", json=told).raise_for_status()
+
+    def go_on(self) -> None:
+        """Have it go on where it was told to hold."""
+        self._control.post("/go_on").raise_for_status()
 
     def listen(self, accept: bool) -> None:
         """Have it take connections, or refuse all."""

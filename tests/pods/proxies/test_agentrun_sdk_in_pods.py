@@ -14,6 +14,7 @@ from typing import Any, Final
 import httpx
 import openai
 import pytest
+from client_pods import PATIENCE_SECONDS
 from proxies_in_pods import Proxy
 from proxy_world import TEAM, WEIGHTS, World
 from small_services import sentence
@@ -71,7 +72,7 @@ def test_agentruns_own_sdk_has_a_real_gateway_answer(
         }
     )
     result = subprocess.run(
-        sdk_command(script), env=environment, capture_output=True, text=True, timeout=120
+        sdk_command(script), env=environment, capture_output=True, text=True, timeout=900
     )
     assert result.returncode == 0, result.stderr
     base_url, *answers, vectors = result.stdout.splitlines()
@@ -82,7 +83,7 @@ def test_agentruns_own_sdk_has_a_real_gateway_answer(
 
 
 def test_the_gateway_still_decides_who_may_do_what(server: Server, front: Proxy) -> None:
-    with httpx.Client(verify=server.context, timeout=60) as http:
+    with httpx.Client(verify=server.context, timeout=PATIENCE_SECONDS) as http:
 
         def client(key: str) -> openai.OpenAI:
             base_url = f"{server.url}/models/front/v1"

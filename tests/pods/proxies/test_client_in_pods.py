@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import openai
 import pytest
+from client_pods import PATIENCE_SECONDS
 from proxies_in_pods import Proxy
 from proxy_world import KEYS, TEAM, WEIGHTS, World
 from small_services import sentence
@@ -108,9 +109,9 @@ def test_usage_is_what_the_replies_said_by_key_by_model_and_by_service(
     assert gateway.usage(until=before - timedelta(days=1)).total.requests == 0
 
 
-def until(look: Any, is_so: Any, *, timeout_seconds: float = 30) -> Any:
+def until(look: Any, is_so: Any) -> Any:
     """Return what ``look`` finds once ``is_so``; fails after a while with the last of it."""
-    deadline = time.monotonic() + timeout_seconds
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not is_so(found := look()):
         assert time.monotonic() < deadline, found
         time.sleep(0.1)
@@ -134,7 +135,7 @@ def test_a_program_goes_on_when_the_pod_it_was_connected_to_dies(
 
     killed = pods()
     world.api.send("DELETE", path, params=of_it)
-    until(pods, killed.isdisjoint, timeout_seconds=60)
+    until(pods, killed.isdisjoint)
 
     def answered() -> str | None:
         try:
@@ -142,5 +143,5 @@ def test_a_program_goes_on_when_the_pod_it_was_connected_to_dies(
         except (NotReadyError, openai.APIConnectionError):  # until the next pod serves
             return None
 
-    assert until(answered, bool, timeout_seconds=120) == told
+    assert until(answered, bool) == told
     assert mortal.model_info().base_url == before

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from client_pods import ClientPod, client_pod, wait_until
+from client_pods import PATIENCE_SECONDS, ClientPod, client_pod, wait_until
 from proxies_in_pods import Proxy, ask, code, question, said
 from proxy_world import KEYS, TEAM, World
 from stub_pod import StubPod
@@ -38,24 +38,29 @@ with concurrent.futures.ThreadPoolExecutor(len(targets)) as pool:
 IDLE_CROWD = """
 import json, socket, sys, time, urllib.request
 host, port, key, body = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
-crowd = [socket.create_connection((host, port), timeout=30) for _ in range(1000)]
-for each in crowd[::2]:
-    each.sendall(b"POST /v1/chat/completions HTTP/1.1\\r\\nhost: x\\r\\n")
 headers = {"authorization": "Bearer " + key, "content-type": "application/json"}
 url = f"http://{host}:{port}/v1/chat/completions"
-began = time.monotonic()
-for _ in range(5):
-    request = urllib.request.Request(url, body.encode(), headers)
-    answer = json.load(urllib.request.urlopen(request, timeout=30))
-    assert answer["choices"][0]["message"]["content"] == "stub-a answers"
-print(round(time.monotonic() - began, 2))
+def seconds_of_five():
+    began = time.monotonic()
+    for _ in range(5):
+        request = urllib.request.Request(url, body.encode(), headers)
+        answer = json.load(urllib.request.urlopen(request, timeout=240))
+        assert answer["choices"][0]["message"]["content"] == "stub-a answers"
+    return round(time.monotonic() - began, 2)
+alone = seconds_of_five()
+crowd = [socket.create_connection((host, port), timeout=240) for _ in range(1000)]
+for each in crowd[::2]:
+    each.sendall(b"POST /v1/chat/completions HTTP/1.1\\r\\nhost: x\\r\\n")
+print(alone, seconds_of_five())
 """
+"""Prints how long five requests take alone, and beside a thousand connections that do nothing."""
 
 
 def raw(proxy: Proxy, request: bytes) -> bytes:
     """Send bytes as they are, and return the head and the beginning of the answer."""
     address = urlsplit(proxy.url())
-    with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
+    target = (address.hostname, address.port)
+    with socket.create_connection(target, timeout=PATIENCE_SECONDS) as connection:
         connection.sendall(request)
         answer = b""
         while b"\r\n\r\n" not in answer and (part := connection.recv(4096)):
@@ -202,7 +207,8 @@ def test_a_thousand_idle_connections_keep_nobody_from_being_served(
 ) -> None:
     host = urlsplit(front.base_url).hostname or ""
     took = neighbour.python(IDLE_CROWD, host, "80", TEAM, json.dumps(question("one")))
-    assert float(took) < 10
+    alone, in_the_crowd = map(float, took.split())
+    assert in_the_crowd < 10 + 5 * alone
 
 
 @pytest.fixture(scope="module")
