@@ -32,6 +32,17 @@ def own_plane(tmp_path: Path) -> Iterator[Plane]:
     plane.down(purge=True)
 
 
+Standing = tuple[Plane, dict[str, list[str]]]
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
+    """A plane for tests that leave it running or not, and the machine before it was started."""
+    plane = Plane(tmp_path_factory.mktemp("standing"))
+    yield plane, machine(plane)
+    plane.down(purge=True)
+
+
 def machine(plane: Plane) -> dict[str, list[str]]:
     """Return what nodes could leave behind, as a person would look for it.
 
@@ -122,18 +133,22 @@ def run_pod(plane: Plane, name: str) -> None:
             },
         }
         api.send("POST", pods, json=pod)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while api.send("GET", f"{pods}/{name}").get("status", {}).get("phase") != "Running":
             assert time.monotonic() < deadline, api.send("GET", f"{pods}/{name}")["status"]
             time.sleep(0.2)
 
 
-def test_two_cycles_of_up_and_down_leave_the_machine_as_it_was(own_plane: Plane) -> None:
+def test_two_cycles_of_up_and_down_leave_the_machine_and_a_plane_beside_as_they_were(
+    real_plane: Plane, own_plane: Plane
+) -> None:
     before = machine(own_plane)
+    nodes_beside = real_nodes.pids(real_plane.state_folder / "plane")
     for cycle in range(2):
         status = own_plane.up(gpus=SMALL, pods=True)
         assert status.state == "running"
         run_pod(own_plane, f"cycle-{cycle}")
+        assert real_plane.status().state == "running"
         with worlds(own_plane) as nodes:
             assert len(nodes) == 2
             assert len(inhabitants(nodes)) > 10
@@ -141,78 +156,79 @@ def test_two_cycles_of_up_and_down_leave_the_machine_as_it_was(own_plane: Plane)
             own_plane.down()
             assert machine(own_plane) == before
             assert inhabitants(nodes) == []
+    assert real_plane.status().state == "running"
+    assert real_nodes.pids(real_plane.state_folder / "plane") == nodes_beside
     own_plane.down(purge=True)
     assert sorted(path.name for path in own_plane.state_folder.iterdir()) == [".gitignore", "lock"]
 
 
-def test_a_second_up_changes_nothing_and_no_pods_takes_the_real_nodes_away(
-    own_plane: Plane,
-) -> None:
-    before = machine(own_plane)
-    first = own_plane.up(gpus=SMALL, pods=True, pod_gpus=2)
-    real = next(group for group in first.node_groups if group.pool == "pods")
-    assert (real.nodes, real.ready, real.gpus) == (2, 2, 4)
-    assert own_plane.up() == first
-    without = own_plane.up(pods=False)
-    assert [group.pool for group in without.node_groups] == ["fleet", "fleet"]
-    assert machine(own_plane)["interfaces"] == before["interfaces"]
-    assert machine(own_plane)["cgroups"] == []
-
-
-def test_what_was_killed_comes_back_with_the_next_up_and_so_do_its_pods(own_plane: Plane) -> None:
-    before = machine(own_plane)
-    own_plane.up(gpus=SMALL, pods=True)
-    run_pod(own_plane, "survivor")
+def test_what_was_killed_comes_back_with_the_next_up_and_so_do_its_pods(standing: Standing) -> None:
+    plane, _ = standing
+    plane.up(gpus=SMALL, pods=True)
+    run_pod(plane, "survivor")
     for victim in ("pods-0/kubelet", "pods-1/containerd", "pods-0/kube-proxy", "pods-1/pause"):
-        psutil.Process(own_plane.status().components[victim]).kill()
-        deadline = time.monotonic() + 10
-        while own_plane.status().state != "broken":
-            assert time.monotonic() < deadline, victim
-        assert victim in own_plane.status().trouble
-        assert own_plane.up().state == "running"
-    with own_plane.api() as api:
+        psutil.Process(plane.status().components[victim]).kill()
         deadline = time.monotonic() + 120
+        while plane.status().state != "broken":
+            assert time.monotonic() < deadline, victim
+        assert victim in plane.status().trouble
+        assert plane.up().state == "running"
+    with plane.api() as api:
+        deadline = time.monotonic() + 300
         pod = "/api/v1/namespaces/default/pods/survivor"
         while not api.send("GET", pod)["status"]["containerStatuses"][0]["state"].get("running"):
             assert time.monotonic() < deadline, api.send("GET", pod)["status"]
             time.sleep(0.2)
-    own_plane.down()
-    assert machine(own_plane) == before
 
 
-def test_a_relay_that_was_killed_comes_back_with_the_next_up(own_plane: Plane) -> None:
-    own_plane.up(gpus=SMALL, pods=True)
-    folder = own_plane.state_folder / "plane"
+def test_a_relay_that_was_killed_comes_back_with_the_next_up(standing: Standing) -> None:
+    plane, _ = standing
+    plane.up(gpus=SMALL, pods=True)
+    folder = plane.state_folder / "plane"
     settings = read_settings(folder / "settings.json")
     assert settings is not None
     address = (str(Network(settings.block).api_address), settings.ports.api_server)
     listener, *connections = processes.find(folder, ["socat"])
     assert connections, "those of the kubelets, with the same command line"
     listener.kill()
-    listener.wait(timeout=10)
+    listener.wait(timeout=120)
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(address, timeout=5)
-    assert own_plane.up().state == "running"
-    socket.create_connection(address, timeout=5).close()
+        socket.create_connection(address, timeout=120)
+    assert plane.up().state == "running"
+    socket.create_connection(address, timeout=120).close()
 
 
-def test_nodes_that_were_not_finished_are_made_anew(own_plane: Plane) -> None:
-    before = machine(own_plane)
-    pids = own_plane.up(gpus=SMALL, pods=True).components
+def test_nodes_that_were_not_finished_are_made_anew(standing: Standing) -> None:
+    plane, before = standing
+    pids = plane.up(gpus=SMALL, pods=True).components
     # As a run leaves it that was killed right before the end.
     Path(f"/proc/{pids['pods-1/pause']}/root/run/modelfleet-node").unlink()
-    again = own_plane.up()
+    again = plane.up()
     assert again.state == "running"
     assert again.components["pods-0/pause"] != pids["pods-0/pause"]
-    own_plane.down()
-    assert machine(own_plane) == before
+    plane.down()
+    assert machine(plane) == before
+
+
+def test_a_second_up_changes_nothing_and_no_pods_takes_the_real_nodes_away(
+    standing: Standing,
+) -> None:
+    plane, before = standing
+    first = plane.up(gpus=SMALL, pods=True, pod_gpus=2)
+    real = next(group for group in first.node_groups if group.pool == "pods")
+    assert (real.nodes, real.ready, real.gpus) == (2, 2, 4)
+    assert plane.up() == first
+    without = plane.up(pods=False)
+    assert [group.pool for group in without.node_groups] == ["fleet", "fleet"]
+    assert machine(plane)["interfaces"] == before["interfaces"]
+    assert machine(plane)["cgroups"] == []
 
 
 ASK_THE_API_SERVER = """
 import ssl, sys, urllib.error, urllib.request
 host = "https://kubernetes.default.svc.cluster.local/version"
 unverified = ssl._create_unverified_context()
-sys.stdout.write(urllib.request.urlopen(host, context=unverified, timeout=20).read().decode())
+sys.stdout.write(urllib.request.urlopen(host, context=unverified, timeout=120).read().decode())
 """
 
 
@@ -232,18 +248,7 @@ def test_a_pod_reaches_the_api_server_by_its_name(node: str, api: Api, namespace
         "containers": [container],
     }
     api.send("POST", pods, json={"metadata": {"name": "asks"}, "spec": spec})
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while (status := api.send("GET", f"{pods}/asks").get("status", {}))["phase"] != "Succeeded":
         assert time.monotonic() < deadline, status
         time.sleep(0.2)
-
-
-def test_two_planes_on_one_machine_have_nodes_of_their_own(
-    real_plane: Plane, own_plane: Plane
-) -> None:
-    own_plane.up(gpus=SMALL, pods=True)
-    run_pod(own_plane, "here")
-    assert real_plane.status().state == "running"
-    own_plane.down()
-    assert real_plane.status().state == "running"
-    assert real_nodes.pids(real_plane.state_folder / "plane")
