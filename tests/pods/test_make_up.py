@@ -20,7 +20,7 @@ def clone(tmp_path: Path) -> Iterator[Path]:
     Plane(folder / ".modelfleet").down(purge=True)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600)
 def test_make_up_ends_with_an_answer_from_a_real_pod_and_does_nothing_the_second_time(
     clone: Path, transcript: Callable[..., None]
 ) -> None:
