@@ -11,10 +11,15 @@ from typing import Any
 
 import pytest
 from fleets import GPU_NODES, behaving, desired, hosted
+from module_fleet import ON_ONE_LOOP, module_fleet
 
 from modelfleet.errors import ForbiddenError, ModelFleetError, NotFoundError, NotReadyError
 from modelfleet.fleet import Fleet
 from modelfleet.local.api import Api
+
+__all__ = ["module_fleet"]  # a fixture, in the place of each test's own
+
+pytestmark = ON_ONE_LOOP
 
 L4 = {"gpu": {"product": "NVIDIA-L4"}, "tolerations": [GPU_NODES]}
 LARGEST = {"type": "Container", "max": {"memory": "1Gi"}, "default": {"memory": "1Gi"}}

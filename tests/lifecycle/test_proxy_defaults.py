@@ -12,11 +12,16 @@ from typing import Any
 
 import pytest
 from fleets import writes
+from module_fleet import ON_ONE_LOOP, module_fleet
 from proxies import NAME, desired, updated
 
 from modelfleet.fleet import Fleet
 from modelfleet.plan import plan
 from modelfleet.resource_types import MODEL_PROXY
+
+__all__ = ["module_fleet"]  # a fixture, in the place of each test's own
+
+pytestmark = ON_ONE_LOOP
 
 SECRET = "sk-0123456789abcdef-hush"
 

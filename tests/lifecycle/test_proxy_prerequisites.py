@@ -10,11 +10,16 @@ from typing import Any
 import pytest
 from fleets import desired as desired_service
 from fleets import external, hold, let_go, names_in, objects_in
+from module_fleet import ON_ONE_LOOP, module_fleet
 from proxies import NAME, desired, make_secret, proxy, service, to_url, updated
 
 from modelfleet.errors import SpecError
 from modelfleet.fleet import Fleet
 from modelfleet.local.api import Api
+
+__all__ = ["module_fleet"]  # a fixture, in the place of each test's own
+
+pytestmark = ON_ONE_LOOP
 
 ACCEPTED: dict[str, Any] = {"wait": {"until": "accepted"}}
 SOMEWHERE = "https://api.example.com/v1"

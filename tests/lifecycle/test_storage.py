@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from fleets import desired, hosted, names_in, pods_in, until_gone, updated, writes
+from module_fleet import ON_ONE_LOOP, module_fleet
 
 from modelfleet.cluster.apply import apply_objects
 from modelfleet.cluster.objects import (
@@ -27,6 +28,10 @@ from modelfleet.fleet import Desired, Fleet
 from modelfleet.local.api import Api
 from modelfleet.plan import plan
 from modelfleet.render.claim import claim_name_of
+
+__all__ = ["module_fleet"]  # a fixture, in the place of each test's own
+
+pytestmark = ON_ONE_LOOP
 
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 VOLUMES = "/api/v1/persistentvolumes"
