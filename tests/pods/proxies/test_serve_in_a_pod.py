@@ -33,7 +33,8 @@ from modelfleet.local.api import Api
 from modelfleet.main import app
 
 NAME: Final = "modelfleet-serve"
-DRAIN_SECONDS: Final = 5
+DRAIN_SECONDS: Final = 240
+"""How long what runs may go on. Nothing does for so long, but on a slow machine."""
 LEAVING_SECONDS: Final = 10
 """How long the pod goes on before it is told to end (its ``preStop``)."""
 MARGIN_SECONDS: Final = 10
@@ -51,7 +52,7 @@ from agentrun_signing import Signer
 
 server, what, *more = sys.argv[1:]
 CONTROL = "/2025-09-10/agents"
-http = httpx.Client(base_url=server, verify="{CERTIFICATES}", timeout=60)
+http = httpx.Client(base_url=server, verify="{CERTIFICATES}", timeout=240)
 
 def ask(model):
     body = {{"model": model, "messages": [{{"role": "user", "content": "Who are you?"}}]}}
@@ -215,7 +216,7 @@ def served(
     entry = yaml.safe_load(account.stdout)[0]["access_keys"][0]
     password = re.search(r"said this once: (\S+)", account.stderr)
     assert password
-    kubectl("rollout", "status", f"deployment/{NAME}", "--timeout=120s")
+    kubectl("rollout", "status", f"deployment/{NAME}", "--timeout=600s")
     try:
         yield Served(
             namespace, api, environment, caller, password[1], (entry["id"], entry["secret"])
@@ -272,12 +273,15 @@ def test_nobody_reaches_another_port_of_it_and_it_reaches_nobody_outside_of_the_
         (served.caller, a.address, 8000, "answered"),
     ]
 
-    def outcome(way: tuple[ClientPod, str, int, str]) -> str:
-        pod, host, port, _ = way
-        return pod.python(CONNECT, host, str(port))
+    def is_so(way: tuple[ClientPod, str, int, str]) -> bool:
+        pod, host, port, wanted = way
+        found = pod.python(CONNECT, host, str(port))
+        # On a slow machine it may take longer than anybody waits.
+        assert found in (wanted, "timed out"), way
+        return found == wanted
 
     with ThreadPoolExecutor() as pool:
-        assert list(pool.map(outcome, ways)) == [wanted for *_, wanted in ways]
+        list(pool.map(lambda way: wait_until(lambda: is_so(way)), ways))
 
 
 def test_told_to_end_it_finishes_what_runs_and_is_gone_in_time(
@@ -285,8 +289,7 @@ def test_told_to_end_it_finishes_what_runs_and_is_gone_in_time(
 ) -> None:
     name, seen = served.pod.name, tmp_path / "seen"
     path = f"/api/v1/namespaces/{served.namespace}/pods/{name}"
-    # Longer than it goes on for the sake of those who have not heard: this one is drained.
-    a.script("one", then=[{"delay_seconds": LEAVING_SECONDS + 2, "text": "at last"}])
+    a.script("one", then=[{"hold": True, "text": "at last"}])
     watch = ["kubectl", "get", "pod", "-n", served.namespace, name, "--watch", "-o", "json"]
     with ThreadPoolExecutor() as pool, seen.open("w") as out:
         answer = pool.submit(served.call, "ask", TEAM, "one")
@@ -295,6 +298,9 @@ def test_told_to_end_it_finishes_what_runs_and_is_gone_in_time(
             try:
                 started = time.monotonic()
                 served.api.send("DELETE", path)
+                # Longer than it goes on for the sake of those who have not heard: it is drained.
+                time.sleep(LEAVING_SECONDS + 2)
+                a.go_on()
                 wait_until(lambda: name not in [it["metadata"]["name"] for it in served.pods])
                 took_seconds = time.monotonic() - started
                 wait_until(lambda: "exitCode" in seen.read_text())
