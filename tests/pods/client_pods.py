@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from children import tied
 
 from modelfleet.local.api import Api
 
@@ -73,6 +76,26 @@ class ClientPod:
             timeout=PATIENCE_SECONDS,
             check=True,
         ).stdout
+
+    def wait_for_line(self, ending: str) -> None:
+        """Wait until its program prints a line that ends so; fail the test when it ends without."""
+        follow = ["kubectl", "logs", "--follow", "--namespace", self.namespace, self.name]
+        with subprocess.Popen(
+            tied(follow), env=self.environment, stdout=subprocess.PIPE, text=True
+        ) as following:
+            timer = threading.Timer(PATIENCE_SECONDS, following.kill)
+            timer.start()
+            try:
+                assert following.stdout is not None
+                said = []
+                for each in following.stdout:
+                    said.append(each)
+                    if each.rstrip("\n").endswith(ending):
+                        return
+                raise AssertionError(f"{self.name} never says {ending!r}: {said}")
+            finally:
+                timer.cancel()
+                following.kill()
 
     @property
     def _path(self) -> str:
@@ -165,7 +188,8 @@ class Load:
             )
             for node in NODES
         ]
-        wait_until(lambda: all("at work" in client.log for client in self._clients))
+        for client in self._clients:
+            client.wait_for_line("at work")
 
     def end(self) -> LoadCounts:
         """Have it finish what runs, and return the counts of all clients."""

@@ -23,11 +23,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-STREAM_TOKENS = 30
+STREAM_TOKENS = 15
 PLAIN_TOKENS = 4
 KEPT_SECONDS = 3.0
-PAUSE_SECONDS = 0.2
-TIMEOUT_SECONDS = 60.0
+PAUSE_SECONDS = 0.5
+TIMEOUT_SECONDS = 300.0
 
 
 @dataclass

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from children import tied
+
 from modelfleet import labels
 from modelfleet.local.api import Api
 
@@ -59,7 +61,7 @@ def pods_watched(
     command = ["kubectl", "get", "pods", f"--namespace={namespace}", f"--selector={selector}"]
     with file.open("w") as out:
         watch = subprocess.Popen(
-            [*command, "--watch", "--output-watch-events", "--output=json"],
+            tied([*command, "--watch", "--output-watch-events", "--output=json"]),
             env=environment,
             stdout=out,
         )
@@ -110,7 +112,7 @@ def _last(file: Path) -> dict[str, Pod]:
 
 
 def _wait(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < deadline, "the watch does not see what there is"
         time.sleep(0.2)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from children import tied
 from client_pods import CLIENT, Load, LoadCounts, wait_until
 from pod_watch import Seen, pods_watched
 from small_services import REAL, program, sentence
@@ -56,7 +57,6 @@ class Steady:
         """Wait until only pods are left that nobody has told to stop."""
         wait_until(
             lambda: not any("deletionTimestamp" in pod["metadata"] for pod in self.pods),
-            timeout_seconds=2 * DRAIN_SECONDS + 60,
         )
 
 
@@ -150,7 +150,11 @@ def test_draining_a_node_under_load_loses_no_request(
 
     def kubectl(*arguments: str) -> None:
         subprocess.run(
-            ["kubectl", *arguments], env=environment, check=True, timeout=150, capture_output=True
+            tied(["kubectl", *arguments]),
+            env=environment,
+            check=True,
+            timeout=900,
+            capture_output=True,
         )
 
     def drain() -> None:
