@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import AsyncMock
 
 import grpc  # type: ignore[import-untyped]
 import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2_grpc
 
-from modelfleet.adapters.dynamic import engine_link
-from modelfleet.adapters.dynamic.calls import calling_request
+from modelfleet.adapters.dynamic import announcements, engine_link
+from modelfleet.adapters.dynamic.calls import Call, calling_request
 from modelfleet.adapters.dynamic.check_failures import check_failures
 from modelfleet.adapters.dynamic.engine_link import end_with_engine, engine_address, log
 from modelfleet.adapters.dynamic.init_failed import keep_as_init_failed
@@ -37,29 +42,57 @@ def test_a_message_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "warning: the pool is small\n"
 
 
-def test_an_engine_that_is_slow_is_waited_for(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    seconds: list[float] = []
+@dataclass
+class Engine(engine_pb2_grpc.EngineServicer):
+    """What an engine was told, and how long each message would have been waited for."""
 
-    class Engine(engine_pb2_grpc.EngineServicer):
-        def Log(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - as gRPC has it
-            seconds.append(context.time_remaining())
-            return empty_pb2.Empty()
+    told: list[str] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
 
+    def Log(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's spelling
+        self.told.append(request.message)
+        self.seconds.append(context.time_remaining())
+        return empty_pb2.Empty()
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    engine = Engine()
     with ThreadPoolExecutor(1) as threads:
         server = grpc.server(threads)
-        engine_pb2_grpc.add_EngineServicer_to_server(Engine(), server)  # type: ignore[no-untyped-call]
+        engine_pb2_grpc.add_EngineServicer_to_server(engine, server)  # type: ignore[no-untyped-call]
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         monkeypatch.setattr(engine_link, "engine_address", lambda: f"127.0.0.1:{port}")
-        log("info", "rolling")
+        yield engine
         server.stop(None).wait()
-    (waits,) = seconds
+
+
+def test_an_engine_that_is_slow_is_waited_for(
+    engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log("info", "rolling")
     # A message that is given up is told on stderr, beside no resource, and perhaps for a second
     # time.
-    assert waits > 30
+    assert engine.told == ["rolling"]
+    assert engine.seconds[0] > 30
     assert capsys.readouterr() == ("", "")
+
+
+async def test_what_is_waited_for_is_not_shown_any_more_once_it_is_over(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(announcements, "SETTLED_SECONDS", 0.0)
+    call = Call("create", "urn:bear", "bear", "t", None, empty_pb2.Empty(), AsyncMock())
+    progress, held = announcements.Progress(call), threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        asyncio.get_running_loop().set_default_executor(threads)
+        threads.submit(held.wait, 10)  # as on a machine that has no time for another thread
+        progress("waiting: a node")
+        await asyncio.sleep(0.05)
+        progress.end()
+        held.set()
+    assert engine.told == ["waited 0 s"]
 
 
 def test_an_ephemeral_message_is_dropped(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,8 +7,8 @@ only; nothing is decided here.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, Final
 
 from modelfleet.adapters.dynamic import engine_link
@@ -60,6 +60,7 @@ class Progress:
         self._shown = ""
         self._began: float | None = None
         self._pending: asyncio.TimerHandle | None = None
+        self._telling = threading.Lock()
 
     def __call__(self, text: str) -> None:
         """Take note of a new reason."""
@@ -81,8 +82,9 @@ class Progress:
         self._forget()
         if self._shown and self._began is not None:
             waited = asyncio.get_running_loop().time() - self._began
-            self._shown, self._began = "", None
-            engine_link.log("info", f"waited {waited:.0f} s", urn=self._urn, ephemeral=True)
+            with self._telling:
+                self._shown, self._began = "", None
+                engine_link.log("info", f"waited {waited:.0f} s", urn=self._urn, ephemeral=True)
 
     def _forget(self) -> None:
         if self._pending is not None:
@@ -93,8 +95,13 @@ class Progress:
         if text == self._shown:
             return
         self._shown = text
-        told = partial(engine_link.log, "info", text, urn=self._urn, ephemeral=True)
-        asyncio.get_running_loop().run_in_executor(None, told)
+        asyncio.get_running_loop().run_in_executor(None, self._tell_if_shown, text)
+
+    def _tell_if_shown(self, text: str) -> None:
+        """Tell in a thread, which may only get to it when that is over."""
+        with self._telling:
+            if text == self._shown:
+                engine_link.log("info", text, urn=self._urn, ephemeral=True)
 
 
 def warn(warnings: Sequence[Problem]) -> None:
