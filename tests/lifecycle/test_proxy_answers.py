@@ -38,7 +38,7 @@ from modelfleet.fleet import Desired, Fleet
 from modelfleet.gateway.keys_file import keys_file_of
 from modelfleet.spec.proxy import ModelProxySpec
 
-pytestmark = pytest.mark.xdist_group("forwarding")
+pytestmark = [pytest.mark.xdist_group("forwarding"), pytest.mark.asyncio(loop_scope="module")]
 
 KEY = {"ci": {"key": "sk-not-a-real-key-0123"}}
 ANOTHER_KEY = {"ci": {"key": "sk-not-a-real-key-4567"}}
@@ -71,9 +71,13 @@ def fleet_kubeconfig(forwarding: Forwarding, folder: Path, *, without: str = "")
     return least_kubeconfig(forwarding.plane, forwarding.api, folder, user=user, role=role)
 
 
-@pytest_asyncio.fixture
-async def fleet(forwarding: Forwarding, tmp_path: Path) -> AsyncIterator[Fleet]:
-    fleet = Fleet(Client.connect(kubeconfig=str(fleet_kubeconfig(forwarding, tmp_path))))
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def fleet(
+    forwarding: Forwarding, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Fleet]:
+    """One fleet for all, for each would make connections for longer than it needs them."""
+    kubeconfig = fleet_kubeconfig(forwarding, tmp_path_factory.mktemp("fleet"))
+    fleet = Fleet(Client.connect(kubeconfig=str(kubeconfig)))
     yield fleet
     await fleet.aclose()
 

@@ -18,8 +18,10 @@ from modelfleet.cluster.objects import DEPLOYMENT, Object, Ref
 from modelfleet.cluster.readiness import Code, Failed, Outcome, Ready, Waiting
 from modelfleet.local.api import Api
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest_asyncio.fixture
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def here(kubeconfig: Path) -> AsyncIterator[Cluster]:
     async with cluster(kubeconfig) as connected:
         yield connected
