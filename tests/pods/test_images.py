@@ -96,7 +96,7 @@ def test_litellms_proxy_loads_for_any_user_and_counts_tokens_without_a_network(
         writable="/tmp",
         environment=environment,
     )
-    wait_until(lambda: pod.status["phase"] in ("Succeeded", "Failed"), timeout_seconds=180)
+    wait_until(lambda: pod.status["phase"] in ("Succeeded", "Failed"))
     assert pod.status["phase"] == "Succeeded", pod.log
 
 
@@ -112,7 +112,7 @@ def test_redis_keeps_what_it_is_told_for_any_user(
         environment=environment,
     )
     pod.wait_for("Running")
-    wait_until(lambda: "Ready to accept connections" in pod.log)
+    pod.wait_for_line("Ready to accept connections")
     asked = ["redis-cli", "--no-auth-warning", "-a", "x"]
     assert pod.run(*asked, "set", "a", "1").strip() == "OK"
     assert "v=7.0.15" in pod.run("redis-server", "--version")
