@@ -163,8 +163,7 @@ def test_an_upgrade_changes_nothing_but_goes_on_with_what_was_not_ready(fleet: F
     state = fleet.stack.resources()
     ready = [state[name]["urn"] for name in ("chat", "embed", "far")]
     targets = [f"--target={urn}" for urn in ready]
-    fleet.stack.refresh("--expect-no-changes", *targets)
-    fleet.stack.up("--expect-no-changes", *targets)
+    fleet.stack.up("--refresh", "--expect-no-changes", *targets)
     after = fleet.stack.resources()
     for name in ("chat", "embed", "far"):
         assert after[name]["inputs"].keys() == state[name]["inputs"].keys()
@@ -191,8 +190,7 @@ def test_scaling_restarts_no_pod_and_keeps_the_renderer(fleet: Fleet) -> None:
     # What did not serve got new pods anyway, and with them what was rendered better since.
     assert fleet.record("broken").renderer_version == RENDERER_VERSION
 
-    assert "5 unchanged" in fleet.stack.up("--expect-no-changes").output
-    fleet.stack.refresh("--expect-no-changes")
+    assert "5 unchanged" in fleet.stack.up("--refresh", "--expect-no-changes").output
 
 
 def test_a_change_that_replaces_pods_brings_the_newest_renderer_and_says_so(fleet: Fleet) -> None:
@@ -215,8 +213,7 @@ def test_a_change_that_replaces_pods_brings_the_newest_renderer_and_says_so(flee
     assert fleet.record("chat").renderer_version == RENDERER_VERSION
     assert fleet.record("embed").renderer_version == fleet.release.renderer_version
     assert fleet.stack.resources()["chat"]["outputs"]["renderer_version"] == RENDERER_VERSION
-    assert "5 unchanged" in fleet.stack.up("--expect-no-changes").output
-    fleet.stack.refresh("--expect-no-changes")
+    assert "5 unchanged" in fleet.stack.up("--refresh", "--expect-no-changes").output
 
 
 def test_another_secret_replaces_pods_and_so_brings_the_newest_renderer_too(fleet: Fleet) -> None:

@@ -85,6 +85,11 @@ def seen_in_the_cluster(here: Namespace) -> list[str]:
     return [json.dumps({key: obj[key] for key in obj if key != "data"}) for obj in objects]
 
 
+def previewed_and_done(stack: Stack) -> Run:
+    """Run an ``up`` with a preview before it, both in detail."""
+    return stack.pulumi("up", "--yes", "--diff")
+
+
 def exported(stack: Stack) -> str:
     return json.dumps(stack.export())
 
@@ -94,7 +99,7 @@ def test_secrets_are_in_secrets_only_and_a_changed_one_rolls_the_pods(
 ) -> None:
     stack = stack_factory(FIRST.program(here), cluster=True)
     stack.set_config("configured", "planted-configured-0f9e", secret=True)
-    said: list[Run] = [stack.preview("--diff"), stack.up("--diff")]
+    said: list[Run] = [previewed_and_done(stack)]
     assert leaks([exported(stack), *seen_in_the_cluster(here)]) == set()
     data = here.send("GET", "secrets", "chat-env")["data"]
     assert data["HUB"] == as_data(FIRST["env"]), "or nothing was planted at all"
@@ -107,15 +112,14 @@ def test_secrets_are_in_secrets_only_and_a_changed_one_rolls_the_pods(
     here.edit("secrets", "far-external", {"data": {"api_key": as_data(BY_HAND)}})
     said.append(stack.refresh("--diff"))
     assert "set to (secret) by kubectl-edit" in said[-1].output
-    said += [stack.preview("--diff"), stack.up("--diff")]
+    said.append(previewed_and_done(stack))
     assert here.send("GET", "secrets", "chat-env")["data"] == data
     assert leaks([exported(stack), *seen_in_the_cluster(here)]) == set()
 
     pods = here.uids("pods")
     stack.program(SECOND.program(here))
-    said.append(stack.preview("--diff"))
+    said.append(previewed_and_done(stack))
     assert "(secret) changed" in said[-1].output
-    said.append(stack.up("--diff"))
     assert here.uids("pods").isdisjoint(pods)
     far = here.send("GET", "secrets", "far-external")["data"]
     assert far["api_key"] == as_data(SECOND["api-key"])
