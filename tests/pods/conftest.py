@@ -38,8 +38,9 @@ PlaneWithPods = Callable[[str], AbstractContextManager[Plane]]
 
 
 @pytest.fixture(scope="package")
-def real_plane(plane_with_pods: PlaneWithPods) -> Iterator[Plane]:
+def real_plane(request: pytest.FixtureRequest, plane_with_pods: PlaneWithPods) -> Iterator[Plane]:
     """The plane with real nodes for everything but proxies."""
+    assert isinstance(request.node, pytest.Package), "else it lives until all tests are over"
     with plane_with_pods("pods") as plane:
         yield plane
 

@@ -23,7 +23,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-STREAM_TOKENS = 15
+STREAM_TOKENS = 8
 PLAIN_TOKENS = 4
 KEPT_SECONDS = 3.0
 PAUSE_SECONDS = 0.5

@@ -22,7 +22,8 @@ PlaneWithPods = Callable[[str], AbstractContextManager[Plane]]
 
 
 @pytest.fixture(scope="package")
-def real_plane(plane_with_pods: PlaneWithPods) -> Iterator[Plane]:
+def real_plane(request: pytest.FixtureRequest, plane_with_pods: PlaneWithPods) -> Iterator[Plane]:
     """The plane with real nodes for proxies."""
+    assert isinstance(request.node, pytest.Package), "else it lives until all tests are over"
     with plane_with_pods("proxies") as plane:
         yield plane
