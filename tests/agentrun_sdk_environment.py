@@ -1,6 +1,4 @@
-"""AgentRun's own SDK in an environment of its own: nothing of this project is in it.
-
-It is as it was released, but for its patience.
+"""AgentRun's own SDK, unmodified, in an environment of its own: nothing of this project is in it.
 
 Its packages are installed once into the user's cache, as tests/agentrun_sdk.lock pins them. Some
 have no wheel: they are built, with what the same list pins.
@@ -26,22 +24,10 @@ VERSION: Final = "0.0.54"
 
 _KEPT: Final = ("PATH", "LANG", "HOME")
 
-# It gives up on a connection after 0.6 s, since it takes its 600 s for milliseconds, and on an
-# answer after 10 s. A busy machine takes longer at times, and that is not what is tested.
-_PATIENTLY: Final = """
-import runpy, sys
-import darabonba.core
-from agentrun.utils.config import Config
-Config.get_timeout = lambda _: 240_000
-darabonba.core.DEFAULT_READ_TIMEOUT = 240_000
-sys.argv.pop(0)
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
-
 
 def sdk_command(script: Path, *arguments: str) -> list[str]:
     """Return the command that runs a program with AgentRun's SDK and the standard library alone."""
-    return [sys.executable, "-S", "-P", "-c", _PATIENTLY, str(script), *arguments]
+    return [sys.executable, "-S", "-P", str(script), *arguments]
 
 
 def sdk_environment(settings: Mapping[str, str]) -> dict[str, str]:

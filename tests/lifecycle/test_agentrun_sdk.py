@@ -1,4 +1,4 @@
-"""AgentRun's own SDK on ``modelfleet serve``; and the same program on the SDK here.
+"""AgentRun's own SDK, unmodified, on ``modelfleet serve``; and the same program on the SDK here.
 
 Behind both is one plane, whose pods answer as a gateway does, and one upstream on loopback.
 """
@@ -6,9 +6,11 @@ Behind both is one plane, whose pods answer as a gateway does, and one upstream 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +25,7 @@ from serve_process import Server, serving
 
 ROOT: Final = Path(__file__).parents[2]
 PROGRAM: Final = ROOT / "examples" / "agentrun-sdk" / "main.py"
-NAMESPACE: Final = "agentrun-sdk"
+NAMESPACES: Final = ("agentrun-sdk-1", "agentrun-sdk-2", "agentrun-sdk-3")
 INBOUND: Final = "key-for-callers"
 
 _MISSING: Final = "ResourceNotExistError: Resource Model({0}-service) does not exist."
@@ -43,12 +45,13 @@ pytestmark = pytest.mark.xdist_group("forwarding")
 @pytest.fixture(scope="module")
 def server(forwarding: Forwarding, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server, over HTTPS, since that is all that AgentRun's SDK speaks."""
-    forwarding.api.send("POST", "/api/v1/namespaces", json={"metadata": {"name": NAMESPACE}})
-    make_secret(forwarding.api, NAMESPACE, INBOUND, api_key="sk-for-callers-0001")
+    for name in NAMESPACES:
+        forwarding.api.send("POST", "/api/v1/namespaces", json={"metadata": {"name": name}})
+        make_secret(forwarding.api, name, INBOUND, api_key="sk-for-callers-0001")
     may = {"may_write": True, "may_read_credentials": True}
     with serving(
         tmp_path_factory.mktemp("serve"),
-        accounts=[account("ci", NAMESPACE, **may)],
+        accounts=[account(name, name, **may) for name in NAMESPACES],
         kubeconfig=forwarding.plane.kubeconfig,
     ) as it:
         yield it
@@ -61,39 +64,55 @@ def settings(forwarding: Forwarding) -> Mapping[str, str]:
     return {"UPSTREAM": upstream, "CREDENTIAL": INBOUND}
 
 
+@dataclass(frozen=True)
+class Said:
+    """What the program said, and where its resources were."""
+
+    namespace: str
+    lines: list[str]
+
+
 @pytest.fixture(scope="module")
-def of_agentrun(server: Server, settings: Mapping[str, str]) -> list[str]:
-    """What the program says with AgentRun's SDK."""
-    environment = sdk_environment(
-        {
-            **settings,
-            "AGENTRUN_CONTROL_ENDPOINT": server.url,
-            "AGENTRUN_DATA_ENDPOINT": server.url,
-            "AGENTRUN_ACCESS_KEY_ID": "key-of-ci",
-            "AGENTRUN_ACCESS_KEY_SECRET": secret_of("ci"),
-            "SSL_CERT_FILE": str(server.authority),
-        }
-    )
-    return _lines(sdk_command(PROGRAM, "agentrun"), environment)
+def of_agentrun(server: Server, settings: Mapping[str, str]) -> Said:
+    """What the program says with AgentRun's SDK.
+
+    Which gives up on a connection after 0.6 s, whatever is configured; on a busy machine that is
+    not the server's fault, so it has another try in another namespace.
+    """
+    for namespace in NAMESPACES:
+        environment = sdk_environment(
+            {
+                **settings,
+                "AGENTRUN_CONTROL_ENDPOINT": server.url,
+                "AGENTRUN_DATA_ENDPOINT": server.url,
+                "AGENTRUN_ACCESS_KEY_ID": f"key-of-{namespace}",
+                "AGENTRUN_ACCESS_KEY_SECRET": secret_of(namespace),
+                "SSL_CERT_FILE": str(server.authority),
+            }
+        )
+        said = Said(namespace, _lines(sdk_command(PROGRAM, "agentrun"), environment))
+        if not any(re.search(r"timed out|timeout to host", line) for line in said.lines):
+            break
+    return said
 
 
 @pytest.fixture(scope="module")
 def of_modelfleet(
-    of_agentrun: list[str], forwarding: Forwarding, settings: Mapping[str, str]
+    of_agentrun: Said, forwarding: Forwarding, settings: Mapping[str, str]
 ) -> list[str]:
     """What the same program says with the SDK here, once the other one has cleared away."""
     environment = {
         **os.environ,
         **settings,
         "KUBECONFIG": str(forwarding.plane.kubeconfig),
-        "MODELFLEET_NAMESPACE": NAMESPACE,
+        "MODELFLEET_NAMESPACE": of_agentrun.namespace,
     }
     return _lines([sys.executable, str(PROGRAM), "modelfleet"], environment)
 
 
-def test_agentruns_own_sdk_does_everything(of_agentrun: list[str]) -> None:
+def test_agentruns_own_sdk_does_everything(of_agentrun: Said) -> None:
     """Everything that it can do at all: what its release 0.0.54 cannot, it cannot anywhere."""
-    said = dict(line.split(": ", 1) for line in of_agentrun if ": " in line)
+    said = dict(line.split(": ", 1) for line in of_agentrun.lines if ": " in line)
     for form, ending, complete in (("sync", "", "completion"), ("async", "_async", "acompletion")):
         service, proxy, client = (
             f"{form} {name}." for name in ("ModelService", "ModelProxy", "ModelClient")
@@ -124,9 +143,9 @@ def test_agentruns_own_sdk_does_everything(of_agentrun: list[str]) -> None:
 
 
 def test_the_same_program_says_the_same_with_another_import(
-    of_agentrun: list[str], of_modelfleet: list[str]
+    of_agentrun: Said, of_modelfleet: list[str]
 ) -> None:
-    assert of_modelfleet == [_as_here(line) for line in of_agentrun]
+    assert of_modelfleet == [_as_here(line) for line in of_agentrun.lines]
 
 
 def test_what_differs_stands_in_the_table_of_differences() -> None:

@@ -28,9 +28,12 @@ ASKED: Final[list[Any]] = [{"role": "user", "content": "Who are you?"}]
 PROGRAM: Final = """
 import asyncio
 from agentrun.model import ModelProxy
+from agentrun.utils.config import Config
 
-proxy = ModelProxy.get_by_name("front")
-print(proxy.model_info().base_url)
+# It takes the seconds of a time limit for milliseconds, and its own limit for 0.6 s.
+config = Config(timeout=240_000)
+proxy = ModelProxy.get_by_name("front", config=config)
+print(proxy.model_info(config=config).base_url)
 asked = [{"role": "user", "content": "Who are you?"}]
 print(proxy.completion(asked, "chat").choices[0].message.content)
 print(asyncio.run(proxy.acompletion(asked, "chat")).choices[0].message.content)
