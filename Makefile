@@ -33,7 +33,7 @@ down: setup ## end the local cluster; the next up goes on where it was
 
 test: setup check ## everything that is checked, against the real engine and cluster
 	@$(BIN)/modelfleet local install
-	@$(BIN)/pytest -n 2 --dist loadgroup || { [ $$? = 1 ] && $(MAKE) --no-print-directory test-again; }
+	@$(BIN)/pytest -n 3 --dist loadgroup || { [ $$? = 1 ] && $(MAKE) --no-print-directory test-again; }
 
 # A machine that others use as well stands still at times, which is no finding: what fails only
 # beside others is shown as failed by the first run, and passes here. What fails twice fails.
