@@ -61,9 +61,10 @@ def sleeper(tmp_path: Path) -> Path:
 def start_sleeper(program: Path, folder: Path) -> psutil.Process:
     folder.mkdir(exist_ok=True)
     argv = [str(program), "-c", "trap '' TERM; while :; do :; done", f"x={folder}/data"]
-    processes.start(argv, folder=folder, log=folder / "log", environ={})
-    assert processes.wait_until_started(folder, program.name)
+    pid = processes.start(argv, folder=folder, log=folder / "log", environ={})
+    assert processes.wait_until_started(pid, program=program.name)
     (found,) = processes.find(folder, [program.name])
+    assert found.pid == pid
     return found
 
 
@@ -87,9 +88,9 @@ def test_a_program_is_waited_for_however_long_its_shell_takes_to_become_it(
     log = tmp_path / "log"
     os.mkfifo(log)  # which nobody can write to before somebody reads it
     argv = [str(sleeper), "-c", "while :; do :; done", f"x={tmp_path}/data"]
-    processes.start(argv, folder=tmp_path, log=log, environ={})
+    pid = processes.start(argv, folder=tmp_path, log=log, environ={})
     with ThreadPoolExecutor(1) as pool:
-        started = pool.submit(processes.wait_until_started, tmp_path, sleeper.name)
+        started = pool.submit(processes.wait_until_started, pid, program=sleeper.name)
         with pytest.raises(TimeoutError):
             started.result(timeout=0.2)
         with log.open():
@@ -99,10 +100,16 @@ def test_a_program_is_waited_for_however_long_its_shell_takes_to_become_it(
 
 def test_a_program_that_has_ended_is_not_waited_for(tmp_path: Path) -> None:
     argv = ["/bin/true", f"x={tmp_path}/data"]
-    processes.start(argv, folder=tmp_path, log=tmp_path / "log", environ={})
-    while processes.wait_until_started(tmp_path, "true"):
+    pid = processes.start(argv, folder=tmp_path, log=tmp_path / "log", environ={})
+    while processes.wait_until_started(pid, program="true"):
         pass
     assert processes.find(tmp_path, ["true"]) == []
+
+
+def test_a_program_that_cannot_be_started_is_not_waited_for(tmp_path: Path) -> None:
+    argv = [str(tmp_path / "missing"), f"x={tmp_path}/data"]
+    pid = processes.start(argv, folder=tmp_path, log=tmp_path / "log", environ={})
+    assert not processes.wait_until_started(pid, program="missing")
 
 
 def test_ending_a_process_that_is_gone_is_fine() -> None:

@@ -146,8 +146,8 @@ class ControlPlane:
         log = self._log(program)
         if log.exists():
             log.replace(log.with_suffix(".previous.log"))
-        processes.start(argv, folder=self._folder, log=log, environ=_environ())
-        if not processes.wait_until_started(self._folder, program):
+        pid = processes.start(argv, folder=self._folder, log=log, environ=_environ())
+        if not processes.wait_until_started(pid, program=program):
             raise _DiedError(program)
         return True
 

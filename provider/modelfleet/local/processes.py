@@ -20,20 +20,27 @@ _KILLED_SECONDS = 120  # for the kernel, on a machine that is busy, to take all 
 
 # The shell goes away at once: the program gets init as its parent, and we get no zombie and no
 # child to wait for. `exec` in the background gives the program its own command line.
-_DETACH = 'cd "$1" && log="$2" && shift 2 && exec "$@" >>"$log" 2>&1 </dev/null &'
+_DETACH = """
+{ cd "$1" && log="$2" && shift 2 && exec "$@" >>"$log" 2>&1 </dev/null; } >/dev/null 2>&1 &
+echo $!
+"""
 
 
-def start(argv: Sequence[str], *, folder: Path, log: Path, environ: Mapping[str, str]) -> None:
-    """Start ``argv`` in ``folder``, in a session of its own, its output appended to ``log``."""
-    subprocess.run(
+def start(argv: Sequence[str], *, folder: Path, log: Path, environ: Mapping[str, str]) -> int:
+    """Start ``argv`` in ``folder``, in a session of its own, its output appended to ``log``.
+
+    Returns the process id that the program has, or will have once a shell has become it.
+    """
+    shell = subprocess.run(
         ["/bin/sh", "-c", _DETACH, "sh", str(folder), str(log), *argv],
         check=True,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
         env=dict(environ),
     )
+    return int(shell.stdout)
 
 
 def find(folder: Path, programs: Iterable[str]) -> list[psutil.Process]:
@@ -118,17 +125,17 @@ def last_lines(log: Path, *, count: int = 15) -> str:
     return "\n".join(lines[-count:])
 
 
-def wait_until_started(folder: Path, program: str) -> bool:
-    """Whether ``program`` runs in ``folder`` once the shell that starts it has become it.
+def wait_until_started(pid: int, *, program: str) -> bool:
+    """Whether a process that was started runs ``program``, once its shell has become that.
 
-    Between fork and exec the shell still wears its own name, for as long as the machine makes it.
+    Between fork and exec the shell still wears its own name, for as long as the machine makes it,
+    and for a moment it has none.
     """
-    while any(_is_starting(argv_of(each), folder, program) for each in psutil.process_iter()):
-        time.sleep(0.02)
-    return bool(find(folder, [program]))
-
-
-def _is_starting(argv: Sequence[str], folder: Path, program: str) -> bool:
-    """Whether a command line is that of the shell which starts ``program`` in ``folder``."""
-    _, _, script, _, place, _, started, *_ = [*argv, *[""] * 7]
-    return script == _DETACH and place == str(folder) and Path(started).name == program
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        while not (argv := process.cmdline()) or argv[2:3] == [_DETACH]:
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return False
+            time.sleep(0.02)
+        return Path(argv[0]).name == program
+    return False
