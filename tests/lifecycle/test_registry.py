@@ -494,9 +494,12 @@ async def test_a_proxy_in_agentruns_form_falls_back_to_a_service_that_runs_elsew
         await services.delete("spare")
 
 
-async def test_a_handle_of_a_former_creation_deletes_nothing(services: Named) -> None:
+async def test_a_handle_of_a_former_creation_deletes_nothing(
+    services: Named, fleet: Fleet, namespace: str
+) -> None:
     former = (await services.create(elsewhere())).entry.service.incarnation
     await services.delete("qwen", incarnation=former)
+    await until_gone(fleet.client, namespace)
     await services.create(elsewhere())
     with pytest.raises(NotFoundError, match="is another one by now"):
         await services.delete("qwen", incarnation=former)
