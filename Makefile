@@ -72,6 +72,6 @@ faults: setup ## run random fleets through random faults (RUNS=1000), and sum up
 	@$(BIN)/modelfleet local install
 	@$(BIN)/pytest -q tests/lifecycle/faults/test_random_runs.py --fault-runs $(RUNS)
 
-fuzz: setup ## all 10,000s of what is drawn at random, of which `make test` draws a tenth
+fuzz: setup ## all declarations that are drawn at random: `make test` takes a tenth of them
 	@$(BIN)/modelfleet local install
 	@$(BIN)/pytest -q -n 2 tests/fuzz tests/lifecycle/test_openapi.py --fuzz-whole

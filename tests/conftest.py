@@ -44,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fuzz-whole",
         action="store_true",
-        help="draw all 10,000s of tests/fuzz, instead of a tenth of them",
+        help="draw all 10,000 declarations of tests/fuzz, instead of a tenth of them",
     )
 
 
@@ -96,7 +96,7 @@ def _remove(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def fuzz_part(pytestconfig: pytest.Config) -> int:
-    """What the numbers of ``tests/fuzz`` are divided by: nothing in ``make fuzz``."""
+    """What the number of drawn declarations is divided by: nothing in ``make fuzz``."""
     return 1 if pytestconfig.getoption("--fuzz-whole") else 10
 
 

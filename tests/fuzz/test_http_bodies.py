@@ -1,8 +1,8 @@
 """Whatever a body holds: what it declares, or a reason by field; no secret and no other tenant.
 
 10,000 bodies of creates and updates, from their text to the objects that would be applied and what
-would be told, in shares that run side by side; and two hundred over HTTP. It is a tenth of that
-where not `make fuzz` asks for all. Each share draws its own, the same ones in every run.
+would be told, in shares that run side by side; and two hundred over HTTP. Each share draws its
+own, the same ones in every run.
 """
 
 from __future__ import annotations
@@ -187,12 +187,11 @@ def check_said(text: str) -> None:
 
 
 @pytest.mark.parametrize("share", range(SHARES))
-def test_a_body_declares_something_or_is_refused_by_its_fields(share: int, fuzz_part: int) -> None:
-    count = BODIES // SHARES // fuzz_part
+def test_a_body_declares_something_or_is_refused_by_its_fields(share: int) -> None:
     outcomes: dict[str, int] = {"written": 0, "refused": 0}
 
     @seed(share)
-    @settings(max_examples=count, **RELAXED)
+    @settings(max_examples=BODIES // SHARES, **RELAXED)
     @given(drawn=bodies())
     def check(drawn: tuple[str, bool, bytes]) -> None:
         kind, is_update, text = drawn
@@ -213,19 +212,18 @@ def test_a_body_declares_something_or_is_refused_by_its_fields(share: int, fuzz_
     with closing(asyncio.new_event_loop()) as loop:
         check()
     # Neither is so seldom that the other half of this would prove nothing.
-    assert min(outcomes.values()) > count // 20, outcomes
+    assert min(outcomes.values()) > BODIES // SHARES // 20, outcomes
 
 
 @pytest.mark.lifecycle
 async def test_over_http_nothing_fails_and_no_line_of_a_log_tells_a_secret(
-    kubeconfig: Path, namespace: str, caplog: pytest.LogCaptureFixture, fuzz_part: int
+    kubeconfig: Path, namespace: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    count = OVER_HTTP // fuzz_part
     caplog.set_level(logging.INFO, logger="modelfleet")
     drawn: list[tuple[str, bool, bytes]] = []
 
     @seed(99)
-    @settings(max_examples=count, **RELAXED)
+    @settings(max_examples=OVER_HTTP, **RELAXED)
     @given(each=bodies())
     def draw(each: tuple[str, bool, bytes]) -> None:
         drawn.append(each)
@@ -243,8 +241,8 @@ async def test_over_http_nothing_fails_and_no_line_of_a_log_tells_a_secret(
                 assert KEY not in reply.text
             else:
                 check_said(reply.text)
-    assert statuses.count(400) > count // 5
-    assert statuses.count(200) > count // 50
+    assert statuses.count(400) > OVER_HTTP // 5
+    assert statuses.count(200) > OVER_HTTP // 50
     for record in caplog.records:
         line = record.getMessage()
         assert KEY not in line and STRAY not in line
