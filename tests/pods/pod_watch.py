@@ -30,21 +30,25 @@ class Seen:
     """What a watch saw; filled in when it has ended.
 
     ``least_ready`` and ``most_gpus`` are of pods that nobody has told to stop, which is what a
-    rollout's strategy is about. ``most_gpus_held`` is of pods on nodes: those that finish their
-    requests have theirs still, those that wait for a GPU have none.
+    rollout's strategy is about. Ready is what has been so and was not started again: an engine that
+    is busy, on a machine that is, may answer a probe too late. ``most_gpus_held`` is of pods on
+    nodes: those that finish their requests have theirs still, those that wait for a GPU have none.
     """
 
     least_ready: int = 10_000
     most_gpus: int = 0
     most_gpus_held: int = 0
     names: set[str] = field(default_factory=set)
+    _were_ready: set[str] = field(default_factory=set, repr=False)
 
     def add(self, pods: Mapping[str, Pod]) -> None:
         """Take note of the pods that there were at one time."""
         alive = [pod for pod in pods.values() if not _is_over(pod)]
         meant = [pod for pod in alive if "deletionTimestamp" not in pod["metadata"]]
         held = [pod for pod in alive if "nodeName" in pod["spec"]]
-        self.least_ready = min(self.least_ready, sum(map(_is_ready, meant)))
+        self._were_ready |= {_name(pod) for pod in meant if _is_ready(pod)}
+        ready = [pod for pod in meant if _name(pod) in self._were_ready and not _restarts(pod)]
+        self.least_ready = min(self.least_ready, len(ready))
         self.most_gpus = max(self.most_gpus, sum(map(_gpus, meant)))
         self.most_gpus_held = max(self.most_gpus_held, sum(map(_gpus, held)))
         self.names |= pods.keys()
@@ -133,6 +137,10 @@ def _is_over(pod: Pod) -> bool:
 def _is_ready(pod: Pod) -> bool:
     conditions = pod["status"].get("conditions", ())
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def _restarts(pod: Pod) -> int:
+    return sum(int(each["restartCount"]) for each in pod["status"].get("containerStatuses", ()))
 
 
 def _gpus(pod: Pod) -> int:
