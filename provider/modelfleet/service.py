@@ -146,13 +146,16 @@ def _has_been_ready(primary: Mapping[str, Any], rollout: Rollout) -> bool:
 
 
 def _last_applied(metadata: Mapping[str, Any]) -> str:
-    """Return when one of our managers last wrote the object, as its field ownership says."""
+    """Return when one of our managers last wrote the object, as its field ownership says.
+
+    The API server takes that time before the one of a creation, which may be a second later.
+    """
     times = (
-        entry.get("time", "")
+        str(entry.get("time", ""))
         for entry in metadata.get("managedFields") or ()
         if str(entry.get("manager", "")).startswith("modelfleet-")
     )
-    return str(max(times, default=metadata.get("creationTimestamp", "")))
+    return max(*times, str(metadata.get("creationTimestamp", "")), "")
 
 
 def _model(spec: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ from agentrun_server import (
     parts_of,
     proxy,
 )
-from fleets import ENGINE, desired
+from fleets import ENGINE, desired, until_gone
 from fleets import external as declared
 from proxies import SMALL, make_secret
 
@@ -116,6 +116,7 @@ async def test_a_service_is_created_told_changed_and_deleted(parts: Parts, names
         assert "description" not in cleared
         gone = data(await http.delete(f"{SERVICES}/qwen"))
         assert gone["status"] == "DELETING"
+        await until_gone(parts.fleet.client, namespace)
         for method in ("GET", "DELETE"):
             missing = await http.request(method, f"{SERVICES}/qwen")
             assert "does not exist" in refusal(missing, 404)

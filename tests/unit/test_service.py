@@ -200,6 +200,12 @@ def test_what_a_table_shows_comes_from_object_and_record() -> None:
     assert service.id == "models/qwen"
 
 
+def test_nothing_was_updated_before_it_was_created() -> None:
+    before = {"manager": "modelfleet-1", "time": "2025-12-31T23:59:59Z"}
+    service = service_of(deployment(managedFields=[before]), outcome=Ready(), spec={})
+    assert service.last_updated_at == service.created_at == "2026-01-01T00:00:00Z"
+
+
 def test_an_external_service_is_known_by_its_url_and_has_no_replicas() -> None:
     spec = {"provider_settings": {"base_url": "https://api.example.com/v1"}}
     service = service_of(SECRET, outcome=Ready(), spec=spec)
