@@ -86,18 +86,19 @@ def test_six_mistakes_are_six_errors_of_one_line_each(stack_factory: StackFactor
             )
         )
     )
-    refused = stack.up(expect_failure=True)
-    has = "error: pulumi-python:dynamic/modelfleet:ModelService resource 'chat' has a problem: "
-    lines = refused.diagnostics("chat").splitlines()
-    assert [line.removeprefix(has).partition(":")[0] for line in lines] == [
-        "deployment.gpu.count",
-        "deployment.gpus",
-        "deployment.model.uri",
-        "deployment.replicas",
-        "namespace",
-        "wait.until",
-    ]
-    assert "Traceback" not in refused.output
+    for command in (stack.preview, stack.up):
+        refused = command(expect_failure=True)
+        has = "error: pulumi-python:dynamic/modelfleet:ModelService resource 'chat' has a problem: "
+        lines = refused.diagnostics("chat").splitlines()
+        assert [line.removeprefix(has).partition(":")[0] for line in lines] == [
+            "deployment.gpu.count",
+            "deployment.gpus",
+            "deployment.model.uri",
+            "deployment.replicas",
+            "namespace",
+            "wait.until",
+        ]
+        assert "Traceback" not in refused.output
 
 
 def test_what_cannot_be_scheduled_is_told_and_becomes_ready_once_a_node_is_there(

@@ -178,7 +178,6 @@ def test_a_plugin_whose_engine_was_killed_stops_writing_and_prune_leaves_nothing
     stack.kill(engine)
     gone, _ = psutil.wait_procs([plugin], timeout=300)
     assert gone == [plugin]
-    assert len(here.names("deployments")) < len(NAMES)
     stack.cancel()
 
     left = here.versions()

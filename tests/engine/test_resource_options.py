@@ -512,13 +512,14 @@ def test_an_import_by_id_in_a_program_is_refused_with_the_way_to_take_over(
 ) -> None:
     imported = external("far", namespace=here.name, options=f"import_='{here.name}/far'")
     stack = stack_factory(program(imported), cluster=True)
-    refused = stack.up(expect_failure=True)
-    assert refused.diagnostics("project-dev").startswith(
-        "error: ModelService far: a dynamic resource cannot be imported by its id; declare it "
-        "with adopt=True instead of import_, and pulumi up takes over what runs (modelfleet "
-        "import NAME prints the declaration).\n"
-    )
-    assert "Traceback" not in refused.output
+    for command in (stack.preview, stack.up):
+        refused = command(expect_failure=True)
+        assert refused.diagnostics("project-dev").startswith(
+            "error: ModelService far: a dynamic resource cannot be imported by its id; declare it "
+            "with adopt=True instead of import_, and pulumi up takes over what runs (modelfleet "
+            "import NAME prints the declaration).\n"
+        )
+        assert "Traceback" not in refused.output
     assert here.own() == []
 
 
