@@ -38,17 +38,7 @@ class ClientPod:
 
     def run(self, *command: str) -> str:
         """Run a command in it, and return what that prints; fails the test if the command does."""
-        kubectl = ["kubectl", "exec", "--namespace", self.namespace, self.name, "--", *command]
-        ended = subprocess.run(
-            kubectl,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
-        assert ended.returncode == 0, f"{kubectl}:\n{ended.stdout}{ended.stderr}"
-        return ended.stdout
+        return self._said("exec", self.name, "--", *command)
 
     def python(self, program: str, *arguments: str) -> str:
         """Run a Python program in it, and return what that prints."""
@@ -67,15 +57,7 @@ class ClientPod:
     @property
     def log(self) -> str:
         """What its program printed."""
-        kubectl = ["kubectl", "logs", "--namespace", self.namespace, self.name]
-        return subprocess.run(
-            kubectl,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=True,
-        ).stdout
+        return self._said("logs", self.name)
 
     def wait_for_line(self, ending: str) -> None:
         """Wait until its program prints a line that ends so; fail the test when it ends without."""
@@ -96,6 +78,19 @@ class ClientPod:
             finally:
                 timer.cancel()
                 following.kill()
+
+    def _said(self, verb: str, *arguments: str) -> str:
+        kubectl = ["kubectl", verb, "--namespace", self.namespace, *arguments]
+        ended = subprocess.run(
+            kubectl,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+        assert ended.returncode == 0, f"{kubectl}:\n{ended.stdout}{ended.stderr}"
+        return ended.stdout
 
     @property
     def _path(self) -> str:
